@@ -1,0 +1,61 @@
+"""hexr-instrument: every LLM call as an OpenTelemetry span with tokens, cost in USD, and who spent it.
+
+Importing this package loads nothing else; each name below is loaded when it is first used.
+"""
+
+from __future__ import annotations
+
+import sys
+
+_HOMES = {
+    "hexr_agent": "api",
+    "hexr_role": "api",
+    "hexr_tenant": "api",
+    "hexr_labels": "api",
+    "hexr_llm": "llm",
+    "LLMResponse": "llm",
+    "HexrError": "llm",
+    "Caller": "call",
+    "current_caller": "context",
+    "flush": "hub",
+    "instrument": "hub",
+    "uninstrument": "hub",
+}
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from .api import hexr_agent, hexr_labels, hexr_role, hexr_tenant
+    from .call import Caller
+    from .context import current_caller
+    from .hub import flush, instrument, uninstrument
+    from .llm import HexrError, LLMResponse, hexr_llm
+
+__all__ = (
+    "Caller",
+    "HexrError",
+    "LLMResponse",
+    "current_caller",
+    "flush",
+    "hexr_agent",
+    "hexr_labels",
+    "hexr_llm",
+    "hexr_role",
+    "hexr_tenant",
+    "instrument",
+    "uninstrument",
+)
+
+
+def __getattr__(name: str) -> object:
+    """Loads a public name from the room that it lives in (PEP 562)."""
+    home = _HOMES.get(name)
+    if home is None:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    __import__(f"{__name__}.{home}")
+    value: object = getattr(sys.modules[f"{__name__}.{home}"], name)
+    globals()[name] = value
+    return value
+
+
+def __dir__() -> list[str]:
+    """The public names, loaded or not."""
+    return sorted({*globals(), *__all__})

@@ -1,0 +1,258 @@
+"""The store's SQLite file: its schema and versions, its owner and modes, and what its errors mean."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import sqlite3
+import stat
+from collections.abc import Generator
+from pathlib import Path
+
+try:
+    import fcntl
+except ImportError:  # Windows: no promise that two processes may make a store at the same moment
+    fcntl = None
+
+from ._store_lines import Facet
+
+SCHEMA = 1
+"""`PRAGMA user_version` of the files that this module writes."""
+APPLICATION = 0x68657872
+"""`PRAGMA application_id`: "hexr"."""
+_BUSY = 30
+"""Seconds to wait for another process that is writing."""
+_TABLES = f"""
+CREATE TABLE facets (
+    id INTEGER PRIMARY KEY,
+    agent TEXT, tenant TEXT, role TEXT, provider TEXT, requested TEXT, served TEXT, operation TEXT,
+    cost_status TEXT NOT NULL, cost_source TEXT, error TEXT
+);
+CREATE INDEX facets_all ON facets ({", ".join(Facet._fields)});
+CREATE TABLE segments (
+    id INTEGER PRIMARY KEY,
+    name TEXT NOT NULL UNIQUE, started INTEGER NOT NULL, offset INTEGER NOT NULL, skipped INTEGER NOT NULL,
+    run TEXT, service TEXT, resource TEXT, prices TEXT
+);
+CREATE TABLE calls (
+    id BLOB PRIMARY KEY NOT NULL, trace BLOB, parent BLOB, sampled INTEGER,
+    segment INTEGER NOT NULL, facet INTEGER NOT NULL,
+    start INTEGER NOT NULL, duration INTEGER, first_chunk INTEGER,
+    cost INTEGER, input INTEGER, output INTEGER, cache_read INTEGER, cache_write INTEGER, reasoning INTEGER,
+    usage TEXT, labels TEXT, finish TEXT, response TEXT, status INTEGER, stream INTEGER
+);
+CREATE INDEX calls_start ON calls (start);
+CREATE INDEX calls_segment ON calls (segment);
+CREATE INDEX calls_costs ON calls (facet, start, cost, input, output, cache_read, cache_write, reasoning);
+CREATE TABLE facts (name TEXT PRIMARY KEY NOT NULL, value INTEGER NOT NULL);
+CREATE VIEW records AS SELECT
+    lower(hex(calls.id)) AS id, lower(hex(trace)) AS trace, lower(hex(parent)) AS parent, sampled,
+    run, service, resource, prices,
+    agent, tenant, role, provider, coalesce(served, requested) AS model, requested, served, operation,
+    start, duration, first_chunk, cost, cost / 1e12 AS cost_usd, cost_status, cost_source, error, status,
+    input, output, cache_read, cache_write, reasoning, usage, labels, finish, response, stream
+    FROM calls JOIN facets ON facets.id = facet LEFT JOIN segments ON segments.id = segment;
+"""
+"""What calls have in common is stored once, in `facets`: a report reads a narrow index and no text. `records` is
+the flat view for people. Amounts are 1e-12 USD, times and durations nanoseconds."""
+
+
+class StoreError(Exception):
+    """The store cannot be used; the message is one line that names the file and what to do."""
+
+
+class StoreUnwritableError(StoreError):
+    """The store cannot take calls in now (read-only, full, newer, busy); what is there may be readable."""
+
+
+@contextlib.contextmanager
+def writing(path: Path) -> Generator[sqlite3.Connection, None, None]:
+    """A connection in autocommit mode; directory, file and tables are made where they are missing.
+
+    Raises:
+        StoreUnwritableError: the store is read-only, full, busy, or of a newer version.
+        StoreError: the store is damaged, or not ours.
+    """
+    connection = None
+    try:
+        _make_directory(path.parent)
+        check(path)
+        connection = _create(path) if not os.path.lexists(path) else _connect(path, "mode=rw")
+        if _version(connection, path) == 0:
+            connection.close()
+            connection = _create(path)
+        if (version := _version(connection, path)) > SCHEMA:
+            raise StoreUnwritableError(
+                f"{path} was written by a newer hexr-instrument (schema {version}, this one knows {SCHEMA});"
+                " upgrade hexr-instrument to take calls in"
+            )
+        connection.execute("PRAGMA synchronous = NORMAL")
+        connection.execute("PRAGMA journal_size_limit = 4194304")
+        yield connection
+    except (sqlite3.Error, OSError) as error:
+        raise _explained(path, error) from error
+    finally:
+        if connection is not None:
+            connection.close()
+
+
+@contextlib.contextmanager
+def reading(path: Path) -> Generator[sqlite3.Connection | None, None, None]:
+    """A connection that sees one state of the store and changes nothing, or None if nothing was ever stored.
+
+    Raises:
+        StoreError: the store is damaged, or not ours, or cannot be read.
+    """
+    connection = None
+    try:
+        if check(path) and os.path.lexists(path):
+            connection = _connect_to_read(path)
+            if _version(connection, path) == 0:
+                connection.close()
+                connection = None
+        if connection is not None:
+            connection.execute("PRAGMA query_only = 1")
+            connection.execute("BEGIN")
+        yield connection
+    except (sqlite3.Error, OSError) as error:
+        raise _explained(path, error) from error
+    finally:
+        if connection is not None:
+            connection.close()
+
+
+def check(path: Path) -> bool:
+    """Whether the store's directory is there, and it and the file are this user's own.
+
+    Raises:
+        StoreError: one of them is a symbolic link, of another kind, or belongs to somebody else.
+    """
+    mend = "; set HEXR_STORE to a directory of your own"
+    for each, right, kind in ((path.parent, stat.S_ISDIR, "directory"), (path, stat.S_ISREG, "file")):
+        try:
+            status = os.lstat(each)
+        except FileNotFoundError:
+            return each is path
+        except OSError as error:
+            raise StoreError(f"{each} cannot be reached ({error.strerror}){mend}") from error
+        if stat.S_ISLNK(status.st_mode):
+            raise StoreError(f"{each} is a symbolic link, which a store must not be{mend}, not to a link")
+        if not right(status.st_mode):
+            raise StoreError(f"{each} is not a {kind}{mend}")
+        if hasattr(os, "geteuid") and status.st_uid != os.geteuid():
+            raise StoreError(f"{each} belongs to another user (uid {status.st_uid}){mend}")
+    return True
+
+
+def used(connection: sqlite3.Connection) -> int:
+    """The bytes of the file that hold something."""
+    pages, free, size = (
+        connection.execute(f"PRAGMA {name}").fetchone()[0]
+        for name in ("page_count", "freelist_count", "page_size")
+    )
+    return (pages - free) * size
+
+
+def _connect(path: Path, how: str) -> sqlite3.Connection:
+    return sqlite3.connect(f"{path.as_uri()}?{how}", uri=True, timeout=_BUSY, isolation_level=None)
+
+
+def _connect_to_read(path: Path) -> sqlite3.Connection:
+    """Where nothing can be written, SQLite has no place for its -shm file and must be told to do without."""
+    connection = _connect(path, "mode=rw")
+    try:
+        connection.execute("SELECT count(*) FROM sqlite_master").fetchone()
+    except sqlite3.OperationalError as error:
+        connection.close()
+        if not _denied(str(error)):
+            raise
+        connection = _connect(path, "immutable=1")
+    return connection
+
+
+def _create(path: Path) -> sqlite3.Connection:
+    """Makes the file and its tables; one process does, the others wait and find them made."""
+    with _alone(path.parent):
+        # SQLite gives -wal and -shm the mode of the file, so the mode must be right before SQLite sees it.
+        with contextlib.suppress(FileExistsError):
+            os.close(os.open(path, os.O_RDWR | os.O_CREAT | os.O_EXCL, 0o600))
+            path.chmod(0o600)
+        connection = _connect(path, "mode=rw")
+        if _version(connection, path) == 0:
+            connection.execute("PRAGMA auto_vacuum = INCREMENTAL")
+            connection.execute("PRAGMA journal_mode = WAL")
+            marks = f"PRAGMA application_id = {APPLICATION}; PRAGMA user_version = {SCHEMA};"
+            connection.executescript(f"BEGIN IMMEDIATE; {_TABLES} {marks} COMMIT;")
+        return connection
+
+
+def _make_directory(directory: Path) -> None:
+    """For this user alone, whatever the umask; one that is there already stays as its owner made it."""
+    if not os.path.lexists(directory):
+        with contextlib.suppress(FileExistsError):
+            directory.mkdir(mode=0o700, parents=True)
+            directory.chmod(0o700)
+
+
+@contextlib.contextmanager
+def _alone(directory: Path) -> Generator[None, None, None]:
+    """Holds the directory's lock."""
+    if fcntl is None:
+        yield
+        return
+    number = os.open(directory, os.O_RDONLY)
+    try:
+        fcntl.flock(number, fcntl.LOCK_EX)
+        yield
+    finally:
+        os.close(number)
+
+
+def _version(connection: sqlite3.Connection, path: Path) -> int:
+    """The schema's version; 0 for an empty file.
+
+    Raises:
+        StoreError: the file is some other program's.
+    """
+    (version,) = connection.execute("PRAGMA user_version").fetchone()
+    (application,) = connection.execute("PRAGMA application_id").fetchone()
+    (tables,) = connection.execute("SELECT count(*) FROM sqlite_master").fetchone()
+    if tables and (application != APPLICATION or version < 1):
+        raise StoreError(f"{path} is a database of another program; move it away or set HEXR_STORE elsewhere")
+    return version if tables else 0
+
+
+def _denied(message: str) -> bool:
+    return "unable to open" in message or "readonly" in message or "read-only" in message
+
+
+def _explained(path: Path, error: sqlite3.Error | OSError) -> StoreError:
+    """One line: what is wrong and what to do. Python 3.10 gives no error codes, only SQLite's words."""
+    said = error.strerror or str(error) if isinstance(error, OSError) else str(error)
+    words = said.lower()
+    if "not a database" in words or "malformed" in words:
+        return StoreError(
+            f"{path} is damaged or no store ({said}); move it away: a new one is made,"
+            " and calls that wait in the journal come in again"
+        )
+    if (
+        "full" in words
+        or "no space" in words
+        or "quota" in words
+        or "i/o error" in words
+        or "too large" in words
+    ):
+        return StoreUnwritableError(
+            f"{path} cannot be written ({said}); make room on the disk: calls wait in the journal"
+        )
+    if "locked" in words or "busy" in words:
+        return StoreUnwritableError(
+            f"{path} is in use by another process for more than {_BUSY} s ({said}); try again later"
+        )
+    if "no such" in words:
+        return StoreError(
+            f"{path} is not laid out as this hexr-instrument knows it ({said}); upgrade hexr-instrument"
+        )
+    return StoreUnwritableError(
+        f"{path} cannot be written ({said}); make {path.parent} writable for you or set HEXR_STORE elsewhere"
+    )

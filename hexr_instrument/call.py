@@ -1,0 +1,256 @@
+"""The nouns: what was asked, what came back, what it used, who asked; and the tables that say how to read it."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field, fields
+from typing import Any
+
+USD = 10**12
+"""One US dollar in the unit of every amount in records, sums and the store: 1e-12 USD, an integer."""
+
+REGISTRATION = "_hexr_caller"
+"""The attribute of a client (of its `owner`) that holds the Caller which `hexr_llm(client, ...)` gave it."""
+
+
+def pick(source: Any, *path: str | int) -> Any:
+    """The value at `path` in nested dicts, lists and plain objects, or None where a step is missing."""
+    for step in path:
+        if type(source) is dict:
+            source = source.get(step)
+        elif type(step) is int:
+            source = source[step] if type(source) in (list, tuple) and -len(source) <= step < len(source) else None
+        else:
+            source = getattr(source, step, None)
+        if source is None:
+            return None
+    return source
+
+
+def number(source: Any, *path: str | int) -> int | None:
+    """The whole number at `path`, or None: a provider's "n/a", true, or a negative count is not a number."""
+    value = pick(source, *path)
+    if type(value) is float and value.is_integer():
+        value = int(value)
+    return value if type(value) is int and value >= 0 else None
+
+
+def text(source: Any, *path: str | int) -> str | None:
+    """The non-empty string at `path`, or None; an enum counts as its string value."""
+    value = pick(source, *path)
+    value = getattr(value, "value", value)
+    return value if type(value) is str and value else None
+
+
+def total(*counts: int | None) -> int | None:
+    """The sum of the counts that are known, or None if none is."""
+    known = [count for count in counts if count is not None]
+    return sum(known) if known else None
+
+
+@dataclass(slots=True)
+class Usage:
+    """Billed units of one request; None is unknown, 0 is known to be none.
+
+    `input` includes cached and audio and image tokens, `output` includes reasoning tokens (the OpenTelemetry GenAI
+    meaning); every other token field is a subset of one of these two.
+    """
+
+    input: int | None = None
+    output: int | None = None
+    cache_read: int | None = None
+    cache_write: int | None = None
+    """All tokens written to a cache, whatever their lifetime."""
+    cache_write_1h: int | None = None
+    """The part of `cache_write` that lives for an hour (Anthropic); the rest lives for five minutes."""
+    reasoning: int | None = None
+    input_audio: int | None = None
+    output_audio: int | None = None
+    cache_read_audio: int | None = None
+    input_image: int | None = None
+    output_image: int | None = None
+    web_searches: int | None = None
+
+    @property
+    def total(self) -> int | None:
+        """Input plus output tokens, or None if neither is known."""
+        return total(self.input, self.output)
+
+    def known(self) -> dict[str, int]:
+        """The fields that are known, by name."""
+        return {name: value for name in _USAGE_FIELDS if (value := getattr(self, name)) is not None}
+
+
+_USAGE_FIELDS = tuple(each.name for each in fields(Usage))
+
+
+@dataclass(frozen=True, slots=True)
+class Caller:
+    """Who makes a call; each field is None where nobody said."""
+
+    agent: str | None = None
+    role: str | None = None
+    tenant: str | None = None
+    labels: tuple[tuple[str, str], ...] = ()
+
+
+@dataclass(slots=True)
+class Request:
+    """What is asked of a provider, read from the SDK's own request before it is sent."""
+
+    format: Format
+    provider: str
+    """Who serves the call, as `gen_ai.provider.name` spells it."""
+    model: str | None = None
+    operation: str = "chat"
+    host: str | None = None
+    port: int | None = None
+    stream: bool = False
+    parameters: dict[str, Any] = field(default_factory=dict[str, Any])
+    """Sampling parameters by their neutral names (`temperature`, `max_tokens`, ...), never content."""
+
+
+@dataclass(slots=True)
+class Response:
+    """What came back, read from the wire by a format."""
+
+    id: str | None = None
+    model: str | None = None
+    finish_reasons: tuple[str, ...] = ()
+    usage: Usage | None = None
+    service_tier: str | None = None
+    stated_cost: int | None = None
+    """What the provider says that the call cost, in 1e-12 USD."""
+    extras: dict[str, Any] = field(default_factory=dict[str, Any])
+    """Other facts of the response by their neutral names (`system_fingerprint`, ...), never content."""
+    error: str | None = None
+    """The provider's error code where a response with status 200 says that the request failed."""
+    billed: bool = True
+
+
+@dataclass(frozen=True, slots=True)
+class Question:
+    """What the direct call asks, before a format puts it in a provider's words."""
+
+    model: str
+    messages: tuple[Mapping[str, Any], ...]
+    """`role` and `content`, as most providers spell them; passed on as they are."""
+    system: str | None
+    stream: bool
+    options: Mapping[str, Any]
+    """Further keyword arguments of the SDK's method, as the user gave them."""
+
+
+@dataclass(frozen=True, slots=True)
+class Format:
+    """One wire format, as pure functions over plain dicts or the SDK's objects."""
+
+    name: str
+    operation: str
+    request: Callable[[Any], dict[str, Any]]
+    """Wire body -> sampling parameters by neutral names."""
+    response: Callable[[Any], Response]
+    """Whole payload -> Response."""
+    fold: Callable[[Any, Any], Any]
+    """(payload so far or None, chunk) -> the payload that the stream would have been."""
+    finished: Callable[[Any], bool]
+    """Folded payload -> whether the provider said that the response is complete."""
+    substance: Callable[[Any], bool]
+    """Chunk -> whether it carries output (for the time to first chunk)."""
+    ask: Callable[[Question], dict[str, Any]] | None = None
+    """Question -> keyword arguments of the SDK's method, for the direct call."""
+    answer: Callable[[Any], str] | None = None
+    """Whole payload or chunk -> its text, for the direct call."""
+
+
+@dataclass(frozen=True, slots=True)
+class Outcome:
+    """What a target returned, as far as the record is concerned."""
+
+    payload: Any = None
+    """The whole payload, where the result holds it."""
+    body: Any = None
+    """An open HTTP response whose body has not been read yet: the call goes on until it is closed."""
+
+
+@dataclass(frozen=True, slots=True)
+class Target:
+    """One attribute to wrap: where it is and how the engine drives it."""
+
+    name: str
+    """Dotted path inside the provider's module, such as `SyncAPIClient.request`."""
+    drive: str
+    """`call`, `acall`, `stream`, `astream` (the billed request), `feed` (a parsed body or event), `mute` (a span that
+    the SDK emits for the same request)."""
+    parameters: tuple[str, ...] = ()
+    """Names that the signature must have; otherwise the target stays as it is, and `doctor` says so."""
+    optional: bool = False
+    """Whether some supported versions of the SDK lack it."""
+
+
+@dataclass(frozen=True, slots=True)
+class Direct:
+    """How the direct call `hexr_llm(provider=...)` reaches the provider's own SDK."""
+
+    module: str
+    client: str
+    aclient: str
+    """Names in `module` of the sync and the async client class (for one class with both: the path to the twin)."""
+    method: str
+    """Dotted path from the client to the method, such as `chat.completions.create`."""
+    stream_method: str | None
+    """Where streaming is a method of its own rather than `stream=True`."""
+    format: Format
+    keys: tuple[str, ...]
+    """Environment variables of which one must hold the key."""
+    package: str
+    """The PyPI distribution that provides `module`."""
+    options: Callable[[str | None], dict[str, Any]]
+    """Base URL or None -> keyword arguments of the client class."""
+
+
+@dataclass(frozen=True, slots=True)
+class Provider:
+    """One SDK as a table: what to patch and how to read its requests."""
+
+    name: str
+    module: str
+    """The module that defines the targets; importing it triggers the patch."""
+    targets: tuple[Target, ...]
+    request: Callable[[Any, tuple[Any, ...], Mapping[str, Any], str], Request | None]
+    """(instance, args, kwargs, target's name) -> the Request, or None for what is not a billed call."""
+    outcome: Callable[[Any], Outcome]
+    """What a target returned -> what it means for the record."""
+    owner: Callable[[Any], Any]
+    """Instance of a target -> the object that carries a registration made by `hexr_llm(client, ...)`."""
+    handle: Callable[[Any], Any]
+    """Client -> a second client of the same kind on the same transport."""
+    clients: tuple[str, ...]
+    """Names of the client classes (anywhere in the MRO) that `hexr_llm(client)` accepts."""
+    direct: Direct | None = None
+
+
+@dataclass(slots=True)
+class Call:
+    """One billed request as it is recorded: everything known, independent of sampling."""
+
+    request: Request
+    caller: Caller
+    trace_id: int
+    span_id: int
+    parent_id: int | None
+    sampled: bool
+    start: int
+    """Nanoseconds since the epoch."""
+    end: int | None = None
+    first_chunk: int | None = None
+    """Nanoseconds from the start of the request to the first chunk with output; None if not streamed."""
+    payload: Any = None
+    response: Response | None = None
+    error: str | None = None
+    status_code: int | None = None
+    partial: bool = False
+    cost: int | None = None
+    """In 1e-12 USD; None if unknown."""
+    cost_status: str = "no_usage"
+    cost_source: str | None = None

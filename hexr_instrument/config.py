@@ -1,0 +1,241 @@
+"""The configuration: the only room that reads HEXR_* and OTEL_* variables of a running program."""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import re
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TypeVar
+
+T = TypeVar("T")
+
+KEEP_SECONDS = 90 * 86400
+"""How long the embedded store keeps calls where HEXR_KEEP does not say (CONTRACT: 90 days)."""
+_UNITS = {"s": 1, "m": 60, "h": 3600, "d": 86400, "w": 7 * 86400}
+_EXPORTERS = ("otlp", "console", "none")
+_PROTOCOLS = ("http/protobuf", "grpc")
+_SAMPLERS = (
+    "always_on",
+    "always_off",
+    "traceidratio",
+    "parentbased_always_on",
+    "parentbased_always_off",
+    "parentbased_traceidratio",
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Variable:
+    """One environment variable: what it means and what it is where nobody sets it."""
+
+    name: str
+    default: str
+    meaning: str
+
+
+VARIABLES = (
+    Variable("HEXR_DISABLED", "false", "`true` switches recording off; decorators, handles and direct calls still work."),
+    Variable("HEXR_STORE", "$XDG_STATE_HOME/hexr or ~/.local/state/hexr", "Directory of the local store and journal."),
+    Variable(
+        "HEXR_KEEP",
+        "90d (embedded); delivered calls leave (endpoint)",
+        "How long calls stay in the local store, such as `30d` or `12h`. With an endpoint: keeps delivered calls too.",
+    ),
+    Variable("HEXR_AGENT_NAME", "OTEL_SERVICE_NAME", "Agent of calls outside of any `hexr_agent`."),
+    Variable("HEXR_AGENT_ROLE", "none", "Role of calls for which nothing else names one."),
+    Variable("HEXR_AGENT_TENANT", "none", "Tenant of calls for which nothing else names one."),
+    Variable("HEXR_LABELS", "none", "Labels on every record: `team=search,env=prod`."),
+    Variable("HEXR_EXIT_TIMEOUT", "2", "Seconds that delivery may delay the program's exit, at most."),
+    Variable("HEXR_NATIVE_SPANS", "mute", "`keep` leaves on the spans that an SDK emits itself for the same request."),
+    Variable("HEXR_DEBUG", "false", "`true` prints faults of the boot file to stderr."),
+    Variable("OTEL_SDK_DISABLED", "false", "`true` is the same as HEXR_DISABLED."),
+    Variable("OTEL_SERVICE_NAME", "none", "`service.name` of the resource; the agent's name where nothing else gives one."),
+    Variable("OTEL_RESOURCE_ATTRIBUTES", "none", "Further resource attributes, `key=value,...`."),
+    Variable("OTEL_EXPORTER_OTLP_ENDPOINT", "none: the local store", "Where spans and metrics go, as OTLP."),
+    Variable("OTEL_EXPORTER_OTLP_TRACES_ENDPOINT", "from OTEL_EXPORTER_OTLP_ENDPOINT", "Where spans go."),
+    Variable("OTEL_EXPORTER_OTLP_PROTOCOL", "http/protobuf", "`http/protobuf` or `grpc`; also per signal."),
+    Variable("OTEL_EXPORTER_OTLP_HEADERS", "none", "Headers for the endpoint; also per signal. Never on disk."),
+    Variable("OTEL_TRACES_EXPORTER", "otlp where an endpoint is set", "`otlp`, `console` or `none`."),
+    Variable("OTEL_TRACES_SAMPLER", "parentbased_always_on", "Thins exported spans; costs stay complete."),
+    Variable("OTEL_TRACES_SAMPLER_ARG", "1.0", "The ratio of a `traceidratio` sampler."),
+)
+"""Every variable that this package reads, for the reference page."""
+
+
+class ConfigError(ValueError):
+    """A value that cannot be used; the message names the variable, the value and what would do."""
+
+
+def _flag(value: str) -> bool:
+    word = value.strip().lower()
+    if word in ("1", "true", "yes", "on"):
+        return True
+    if word in ("", "0", "false", "no", "off"):
+        return False
+    raise ConfigError("use true or false")
+
+
+def seconds(value: str) -> float:
+    """A duration such as `90d`, `12h`, `30m`, `15s` or plain seconds, as seconds.
+
+    Raises:
+        ConfigError: the value is not a duration.
+    """
+    match = re.fullmatch(r"\s*(\d+(?:\.\d+)?)\s*([smhdw]?)\s*", value)
+    if match is None:
+        raise ConfigError("use a duration such as 90d, 12h, 30m or 15s")
+    return float(match[1]) * _UNITS[match[2] or "s"]
+
+
+def _labels(value: str) -> tuple[tuple[str, str], ...]:
+    pairs: list[tuple[str, str]] = []
+    for pair in filter(None, (each.strip() for each in value.split(","))):
+        name, equals, label = pair.partition("=")
+        if not equals or not name.strip():
+            raise ConfigError("use name=value pairs such as team=search,env=prod")
+        pairs.append((name.strip(), label.strip()[:256]))
+    return tuple(pairs)
+
+
+def _name(value: str) -> str | None:
+    return value.strip()[:256] or None
+
+
+def _ratio(value: str) -> float:
+    try:
+        ratio = float(value)
+    except ValueError:
+        raise ConfigError("use a number from 0 to 1") from None
+    if not 0 <= ratio <= 1:
+        raise ConfigError("use a number from 0 to 1")
+    return ratio
+
+
+def _choice(*words: str) -> Callable[[str], str]:
+    def read(value: str) -> str:
+        if value.strip().lower() not in words:
+            raise ConfigError(f"use one of {', '.join(words)}")
+        return value.strip().lower()
+
+    return read
+
+
+def _exporters(value: str) -> tuple[str, ...]:
+    return tuple(_choice(*_EXPORTERS)(each) for each in value.split(",") if each.strip())
+
+
+def _resource(value: str) -> dict[str, str]:
+    from urllib.parse import unquote  # noqa: PLC0415  (only where resource attributes are set)
+
+    return {name: unquote(each) for name, each in _labels(value)}
+
+
+@dataclass(frozen=True, slots=True)
+class Config:
+    """What the environment says, once, for the life of the process."""
+
+    disabled: bool
+    store: Path
+    keep_seconds: float
+    keep: bool
+    """Whether finished calls go to the local store (always without an endpoint)."""
+    agent: str | None
+    role: str | None
+    tenant: str | None
+    labels: tuple[tuple[str, str], ...]
+    run: str | None
+    """The run that the launcher gave this process; None where there was no launcher."""
+    exit_timeout: float
+    native_spans: bool
+    sampler: str
+    ratio: float
+    service: str | None
+    resource: tuple[tuple[str, str], ...]
+    exporters: tuple[str, ...]
+    """Span exporters by name; empty means the embedded default."""
+    protocol: str
+    destination: str | None
+    """A fingerprint of the endpoint that waiting calls are meant for; holds no credential."""
+    complaints: tuple[str, ...]
+    """One line for each value that was not usable; its default is in force."""
+
+    @property
+    def exports(self) -> bool:
+        """Whether spans leave this process for an exporter that the environment names."""
+        return bool(self.exporters)
+
+    @classmethod
+    def from_env(cls, environ: Mapping[str, str] | None = None) -> Config:
+        """Reads the environment; a wrong value is one line in `complaints`, never an exception."""
+        env = os.environ if environ is None else environ
+        complaints: list[str] = []
+
+        def read(name: str, parse: Callable[[str], T], default: T) -> T:
+            value = env.get(name, "")
+            if not value.strip():  # OpenTelemetry: an empty value is an unset one
+                return default
+            try:
+                return parse(value)
+            except ConfigError as error:
+                complaints.append(f"{name}={value!r} is not usable: {error}; its default is used")
+                return default
+
+        resource = read("OTEL_RESOURCE_ATTRIBUTES", _resource, {})
+        if service := read("OTEL_SERVICE_NAME", _name, None):
+            resource["service.name"] = service
+        service = resource.get("service.name")
+        endpoint = env.get("OTEL_EXPORTER_OTLP_TRACES_ENDPOINT") or env.get("OTEL_EXPORTER_OTLP_ENDPOINT") or ""
+        # OpenTelemetry's own default is to export to localhost:4318; without an endpoint ours is the local store.
+        exporters = read("OTEL_TRACES_EXPORTER", _exporters, ("otlp",) if endpoint.strip() else ())
+        exporters = tuple(each for each in exporters if each != "none")
+        protocol = read("OTEL_EXPORTER_OTLP_PROTOCOL", _choice(*_PROTOCOLS), "http/protobuf")
+        protocol = read("OTEL_EXPORTER_OTLP_TRACES_PROTOCOL", _choice(*_PROTOCOLS), protocol)
+        kept = read("HEXR_KEEP", seconds, None)
+        return cls(
+            disabled=read("HEXR_DISABLED", _flag, False) or read("OTEL_SDK_DISABLED", _flag, False),
+            store=default_store(env),
+            keep_seconds=KEEP_SECONDS if kept is None else kept,
+            keep=kept is not None or not exporters,
+            agent=read("HEXR_AGENT_NAME", _name, None) or service,
+            role=read("HEXR_AGENT_ROLE", _name, None),
+            tenant=read("HEXR_AGENT_TENANT", _name, None),
+            labels=read("HEXR_LABELS", _labels, ()),
+            run=read("HEXR_RUN", _name, None),
+            exit_timeout=read("HEXR_EXIT_TIMEOUT", seconds, 2.0),
+            native_spans=read("HEXR_NATIVE_SPANS", _choice("mute", "keep"), "mute") == "keep",
+            sampler=read("OTEL_TRACES_SAMPLER", _choice(*_SAMPLERS), "parentbased_always_on"),
+            ratio=read("OTEL_TRACES_SAMPLER_ARG", _ratio, 1.0),
+            service=service,
+            resource=tuple(sorted(resource.items())),
+            exporters=exporters,
+            protocol=protocol,
+            destination=_fingerprint(",".join(exporters), protocol, endpoint) if exporters else None,
+            complaints=tuple(complaints),
+        )
+
+
+def _fingerprint(*parts: str) -> str:
+    """A short hash: endpoints may hold a password, so only this is written to disk."""
+    return hashlib.sha256("\0".join(parts).encode()).hexdigest()[:16]
+
+
+def default_store(environ: Mapping[str, str]) -> Path:
+    """The store's directory: HEXR_STORE, else `hexr` under $XDG_STATE_HOME or ~/.local/state."""
+    if named := environ.get("HEXR_STORE"):
+        return Path(named).expanduser()
+    state = environ.get("XDG_STATE_HOME") or ""
+    base = Path(state) if os.path.isabs(state) else Path(os.path.expanduser("~")) / ".local" / "state"
+    return base / "hexr"
+
+
+def any_set(*names: str) -> bool:
+    """Whether one of these variables has a value; which value is nobody's business here."""
+    return any(os.environ.get(name) for name in names)
+
+
+def snapshot(*prefixes: str) -> int:
+    """A fingerprint of the variables with these prefixes: clients made under another one are not used again."""
+    return hash(tuple(sorted((name, value) for name, value in os.environ.items() if name.startswith(prefixes))))

@@ -1,0 +1,272 @@
+"""Who is calling: one immutable value in one context variable, and the scopes that set it."""
+
+from __future__ import annotations
+
+import functools
+import inspect
+import sys
+from collections.abc import AsyncGenerator, Callable, Generator
+from contextvars import ContextVar
+from dataclasses import dataclass
+from types import TracebackType
+from typing import Any, Protocol, TypeVar, cast
+
+from .call import Caller
+
+F = TypeVar("F", bound=Callable[..., Any])
+
+NOBODY = Caller()
+LIMIT = 256
+"""The longest agent, role, tenant or label value, in characters."""
+
+
+class Invocation(Protocol):
+    """One running agent: its span, and the totals of the calls under it."""
+
+    @property
+    def span(self) -> tuple[int, int, bool]:
+        """Trace id, span id, whether it is sampled."""
+        ...
+
+    def end(self, error: BaseException | None) -> None:
+        """Ends the span with its totals."""
+        ...
+
+
+@dataclass(frozen=True, slots=True)
+class Scope:
+    """What one `with` block or decorated function set, and what it found."""
+
+    caller: Caller
+    invocation: Invocation | None
+    outer: Scope | None
+    owner: object
+
+
+_SCOPE: ContextVar[Scope | None] = ContextVar("hexr_scope", default=None)
+
+invoke: Callable[[Caller], Invocation] | None = None
+"""Starts an agent's span; the recorder sets it, so that scopes work the same while nothing records."""
+
+
+def current() -> Scope | None:
+    """The innermost scope of this context."""
+    return _SCOPE.get()
+
+
+def current_caller() -> Caller:
+    """The agent, role, tenant and labels that a call made here would be recorded with by the `hexr_*` scopes."""
+    scope = _SCOPE.get()
+    return NOBODY if scope is None else scope.caller
+
+
+@dataclass(frozen=True, slots=True)
+class Change:
+    """What a scope sets; entering an agent clears the role, and what is None is inherited."""
+
+    agent: str | None = None
+    role: str | None = None
+    tenant: str | None = None
+    labels: tuple[tuple[str, str], ...] = ()
+    span: bool = True
+    """Whether an agent entered here is an invocation with a span of its own."""
+
+    def apply(self, caller: Caller) -> Caller:
+        """The caller inside of the scope."""
+        role = self.role if self.agent is not None or self.role is not None else caller.role
+        labels = caller.labels
+        if self.labels:
+            labels = tuple(sorted((dict(labels) | dict(self.labels)).items()))
+        return Caller(self.agent or caller.agent, role, self.tenant or caller.tenant, labels)
+
+
+def enter(change: Change) -> Scope:
+    """Opens a scope in this context; `leave` it with the value returned."""
+    outer = _SCOPE.get()
+    caller = change.apply(NOBODY if outer is None else outer.caller)
+    started = invoke(caller) if change.agent is not None and change.span and invoke is not None else None
+    invocation = started if started is not None else (None if outer is None else outer.invocation)
+    scope = Scope(caller, invocation, outer, object())
+    _SCOPE.set(scope)
+    return scope
+
+
+def leave(scope: Scope, error: BaseException | None = None) -> None:
+    """Closes a scope; in a context that it was never opened in, only its agent's span ends.
+
+    No token is kept: a generator may be finalised in another context than the one that it ran in.
+    """
+    at = _SCOPE.get()
+    while at is not None and at.owner is not scope.owner:
+        at = at.outer
+    if at is not None:
+        _SCOPE.set(at.outer)
+    inherited = None if scope.outer is None else scope.outer.invocation
+    if scope.invocation is not None and scope.invocation is not inherited:
+        scope.invocation.end(error)
+
+
+class Scoped:
+    """A scope as a decorator (sync, async, generator and async-generator functions) and as a context manager."""
+
+    __slots__ = ("_change", "_entered")
+
+    def __init__(self, change: Change) -> None:
+        """Keeps the change; nothing is set before the scope is entered."""
+        self._change = change
+        self._entered: ContextVar[tuple[Scope, ...]] = ContextVar("hexr_entered", default=())
+
+    def __enter__(self) -> Scoped:
+        self._entered.set((*self._entered.get(), enter(self._change)))
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        *rest, scope = self._entered.get() or (None,)
+        self._entered.set(tuple(each for each in rest if each is not None))
+        if scope is not None:
+            leave(scope, error)
+
+    async def __aenter__(self) -> Scoped:
+        return self.__enter__()
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.__exit__(kind, error, trace)
+
+    def __call__(self, function: F) -> F:
+        """The function, run inside of this scope at each call.
+
+        Raises:
+            TypeError: what is decorated is not a function.
+        """
+        if not callable(function) or inspect.isclass(function):
+            raise TypeError(f"decorate a function or a method, not {function!r}")
+        change = self._change
+        if inspect.isasyncgenfunction(function):
+            wrapped = _async_generator(function, change)
+        elif inspect.iscoroutinefunction(function):
+            wrapped = _coroutine(function, change)
+        elif inspect.isgeneratorfunction(function):
+            wrapped = _generator(function, change)
+        else:
+            wrapped = _plain(function, change)
+        return cast("F", functools.wraps(function)(wrapped))
+
+
+class Entered:
+    """One entry of a scope, for as long as a `with` block lasts."""
+
+    __slots__ = ("_change", "_scope")
+
+    def __init__(self, change: Change) -> None:
+        self._change = change
+
+    def __enter__(self) -> None:
+        self._scope = enter(self._change)
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        leave(self._scope, error)
+
+
+def _plain(function: Callable[..., Any], change: Change) -> Callable[..., Any]:
+    def call(*args: Any, **kwargs: Any) -> Any:
+        with Entered(change):
+            return function(*args, **kwargs)
+
+    return call
+
+
+def _coroutine(function: Callable[..., Any], change: Change) -> Callable[..., Any]:
+    async def call(*args: Any, **kwargs: Any) -> Any:
+        with Entered(change):
+            return await function(*args, **kwargs)
+
+    return call
+
+
+class _Steps:
+    """A generator's scope, in place during each step only: between two steps the consumer's context is its own."""
+
+    __slots__ = ("_before", "_change", "_scope")
+
+    def __init__(self, change: Change) -> None:
+        self._change = change
+        self._scope: Scope | None = None
+
+    def __enter__(self) -> None:
+        self._before = _SCOPE.get()
+        if self._scope is None:
+            self._scope = enter(self._change)
+        else:
+            _SCOPE.set(self._scope)
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        _SCOPE.set(self._before)
+
+    def end(self, error: BaseException | None) -> None:
+        """Ends the agent's span; a generator that its consumer closes has not failed."""
+        if self._scope is not None:
+            leave(self._scope, None if isinstance(error, GeneratorExit) else error)
+
+
+def _generator(function: Callable[..., Any], change: Change) -> Callable[..., Any]:
+    def call(*args: Any, **kwargs: Any) -> Generator[Any, Any, Any]:
+        step = _Steps(change)
+        try:
+            inner: Generator[Any, Any, Any] = function(*args, **kwargs)
+            send: Callable[[Any], Any] = inner.send
+            value: Any = None
+            while True:
+                try:
+                    with step:
+                        produced = send(value)
+                except StopIteration as stop:
+                    return stop.value
+                try:
+                    value = yield produced
+                    send = inner.send
+                except GeneratorExit:
+                    with step:
+                        inner.close()
+                    raise
+                except BaseException as thrown:  # PEP 380: what the consumer throws in is the generator's to handle
+                    value, send = thrown, inner.throw
+        finally:
+            step.end(sys.exc_info()[1])
+
+    return call
+
+
+def _async_generator(function: Callable[..., Any], change: Change) -> Callable[..., Any]:
+    async def call(*args: Any, **kwargs: Any) -> AsyncGenerator[Any, Any]:
+        step = _Steps(change)
+        try:
+            inner: AsyncGenerator[Any, Any] = function(*args, **kwargs)
+            send: Callable[[Any], Any] = inner.asend
+            value: Any = None
+            while True:
+                try:
+                    with step:
+                        produced = await send(value)
+                except StopAsyncIteration:
+                    return
+                try:
+                    value = yield produced
+                    send = inner.asend
+                except GeneratorExit:
+                    with step:
+                        await inner.aclose()
+                    raise
+                except BaseException as thrown:  # PEP 525: the same for asynchronous generators
+                    value, send = thrown, inner.athrow
+        finally:
+            step.end(sys.exc_info()[1])
+
+    return call

@@ -1,0 +1,207 @@
+"""Patching: puts one wrapper on each target of a provider's table, and takes it off again. The only user of wrapt."""
+
+from __future__ import annotations
+
+import inspect
+import sys
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from types import ModuleType
+from typing import Any
+
+import wrapt
+
+from . import streams
+from .call import REGISTRATION, Provider, Target
+from .guard import guarded
+from .providers import PROVIDERS
+from .recorder import CURRENT, Live, Recorder
+
+Wrapper = Callable[[Callable[..., Any], Any, tuple[Any, ...], dict[str, Any]], Any]
+
+
+@dataclass(slots=True)
+class Patch:
+    """One patched provider: what was put where, and what was left alone and why."""
+
+    provider: Provider
+    originals: list[tuple[Any, str, Any]] = field(default_factory=list[tuple[Any, str, Any]])
+    left: dict[str, str] = field(default_factory=dict[str, str])
+
+
+patches: dict[str, Patch] = {}
+"""Patched providers by name."""
+
+
+def patch_module(module: ModuleType, recorder: Recorder) -> None:
+    """Patches the provider whose targets `module` defines; a second time does nothing."""
+    for provider in PROVIDERS:
+        if provider.module == module.__name__ and provider.name not in patches:
+            patch = patches[provider.name] = Patch(provider)
+            for target in provider.targets:
+                if target.drive == "mute" and recorder.config.native_spans:
+                    continue
+                guarded(_wrap, module, provider, target, recorder, patch)
+
+
+def patch_loaded(recorder: Recorder) -> None:
+    """Patches what was imported before us."""
+    for provider in PROVIDERS:
+        module = sys.modules.get(provider.module)
+        if module is not None:
+            patch_module(module, recorder)
+
+
+def unpatch() -> None:
+    """Puts back the very same objects."""
+    for patch in patches.values():
+        for parent, name, original in reversed(patch.originals):
+            setattr(parent, name, original)
+    patches.clear()
+
+
+def _wrap(module: ModuleType, provider: Provider, target: Target, recorder: Recorder, patch: Patch) -> None:
+    *path, name = target.name.split(".")
+    parent: Any = module
+    for step in path:
+        parent = getattr(parent, step, None)
+    original = vars(parent).get(name) if parent is not None else None
+    if original is None:
+        if not target.optional:
+            patch.left[target.name] = "this version of the SDK does not have it"
+        return
+    known = inspect.signature(original).parameters
+    if missing := [each for each in target.parameters if each not in known]:
+        patch.left[target.name] = f"its signature has no {', '.join(missing)}"
+        return
+    wrapper = _DRIVES[target.drive](provider, target, recorder)
+    setattr(parent, name, wrapt.FunctionWrapper(original, wrapper))
+    patch.originals.append((parent, name, original))
+
+
+def _begin(
+    provider: Provider, target: Target, recorder: Recorder, instance: Any, args: tuple[Any, ...], kwargs: dict[str, Any]
+) -> Live | None:
+    request = provider.request(instance, args, kwargs, target.name)
+    if request is None:
+        return None
+    registered = getattr(provider.owner(instance), REGISTRATION, None)
+    return recorder.begin(request, registered)
+
+
+def _settle(provider: Provider, live: Live, result: Any) -> None:
+    outcome = guarded(provider.outcome, result)
+    if outcome is not None and outcome.body is not None:
+        streams.defer(outcome.body, live)
+        return
+    if outcome is not None and outcome.payload is not None:
+        guarded(live.feed, outcome.payload)
+    live.end()
+
+
+def _failed(recorder: Recorder, live: Live, error: BaseException) -> None:
+    guarded(recorder.release, live, error)
+    live.end(error)
+
+
+def _call(provider: Provider, target: Target, recorder: Recorder) -> Wrapper:
+    def wrapper(wrapped: Callable[..., Any], instance: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
+        live = guarded(_begin, provider, target, recorder, instance, args, kwargs)
+        if live is None:
+            return wrapped(*args, **kwargs)
+        try:
+            result = wrapped(*args, **kwargs)
+        except BaseException as error:
+            guarded(_failed, recorder, live, error)
+            raise
+        guarded(recorder.release, live)
+        guarded(_settle, provider, live, result)
+        return result
+
+    return wrapper
+
+
+def _acall(provider: Provider, target: Target, recorder: Recorder) -> Wrapper:
+    async def wrapper(wrapped: Callable[..., Any], instance: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
+        live = guarded(_begin, provider, target, recorder, instance, args, kwargs)
+        if live is None:
+            return await wrapped(*args, **kwargs)
+        try:
+            result = await wrapped(*args, **kwargs)
+        except BaseException as error:
+            guarded(_failed, recorder, live, error)
+            raise
+        guarded(recorder.release, live)
+        guarded(_settle, provider, live, result)
+        return result
+
+    return wrapper
+
+
+def _stream(provider: Provider, target: Target, recorder: Recorder) -> Wrapper:
+    """A target that is a generator function: nothing is sent before the first chunk is asked for."""
+
+    def chunks(wrapped: Callable[..., Any], instance: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
+        live = guarded(_begin, provider, target, recorder, instance, args, kwargs)
+        if live is None:
+            yield from wrapped(*args, **kwargs)
+            return
+        guarded(recorder.release, live)
+        yield from streams.watch(wrapped(*args, **kwargs), live)
+
+    def wrapper(wrapped: Callable[..., Any], instance: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
+        return chunks(wrapped, instance, args, kwargs)
+
+    return wrapper
+
+
+def _astream(provider: Provider, target: Target, recorder: Recorder) -> Wrapper:
+    """A target that is a coroutine function whose result is an asynchronous generator."""
+
+    async def wrapper(wrapped: Callable[..., Any], instance: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
+        live = guarded(_begin, provider, target, recorder, instance, args, kwargs)
+        if live is None:
+            return await wrapped(*args, **kwargs)
+        try:
+            chunks = await wrapped(*args, **kwargs)
+        except BaseException as error:
+            guarded(_failed, recorder, live, error)
+            raise
+        guarded(recorder.release, live)
+        return streams.awatch(chunks, live)
+
+    return wrapper
+
+
+def _feed(provider: Provider, target: Target, recorder: Recorder) -> Wrapper:
+    """A parsed body or an event: it belongs to its response's call, or else to the one under way."""
+
+    def feed(kwargs: dict[str, Any]) -> None:
+        live = streams.live_of(kwargs.get("response")) or CURRENT.get()
+        if live is not None:
+            live.feed(kwargs.get("data"))
+
+    def wrapper(wrapped: Callable[..., Any], instance: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
+        guarded(feed, kwargs)
+        return wrapped(*args, **kwargs)
+
+    return wrapper
+
+
+def _mute(provider: Provider, target: Target, recorder: Recorder) -> Wrapper:
+    """An SDK's own span for a request that is already recorded."""
+
+    def wrapper(wrapped: Callable[..., Any], instance: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
+        return None if CURRENT.get() is not None else wrapped(*args, **kwargs)
+
+    return wrapper
+
+
+_DRIVES: dict[str, Callable[[Provider, Target, Recorder], Wrapper]] = {
+    "call": _call,
+    "acall": _acall,
+    "stream": _stream,
+    "astream": _astream,
+    "feed": _feed,
+    "mute": _mute,
+}

@@ -1,0 +1,175 @@
+"""Records as finished spans, and the official exporters that send them. Loads the OpenTelemetry SDK."""
+
+from __future__ import annotations
+
+import logging
+import secrets
+import threading
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any
+
+from opentelemetry import context as otel
+from opentelemetry.context import _SUPPRESS_HTTP_INSTRUMENTATION_KEY, _SUPPRESS_INSTRUMENTATION_KEY
+from opentelemetry.sdk.resources import Resource
+from opentelemetry.sdk.trace import ReadableSpan, SpanProcessor, TracerProvider
+from opentelemetry.sdk.trace.export import ConsoleSpanExporter, SpanExporter, SpanExportResult
+from opentelemetry.sdk.trace.id_generator import IdGenerator
+from opentelemetry.sdk.util.instrumentation import InstrumentationScope
+from opentelemetry.sdk.version import __version__ as sdk_version
+from opentelemetry.trace import SpanContext, SpanKind, Status, StatusCode, TraceFlags
+
+from . import names, telemetry
+from .config import Config
+from .guard import guarded
+from .recorder import Recorder, package_version
+
+
+def resource_of(attributes: Mapping[str, Any]) -> Resource:
+    """The resource that a segment's header describes, with the SDK's own attributes; reads no environment."""
+    return Resource(
+        {
+            "telemetry.sdk.language": "python",
+            "telemetry.sdk.name": "opentelemetry",
+            "telemetry.sdk.version": sdk_version,
+            "telemetry.distro.name": "hexr-instrument",
+            "telemetry.distro.version": package_version(),
+            "service.name": "unknown_service",
+            **attributes,
+        }
+    )
+
+
+def span_of(record: Mapping[str, Any], resource: Resource, scope: InstrumentationScope) -> ReadableSpan:
+    """A finished span with the record's own ids and times."""
+    flags = TraceFlags(TraceFlags.SAMPLED)
+    trace_id = int(record["trace"], 16)
+    parent = record.get("parent")
+    return ReadableSpan(
+        name=telemetry.span_name(record),
+        context=SpanContext(trace_id, int(record["id"], 16), is_remote=False, trace_flags=flags),
+        parent=None if parent is None else SpanContext(trace_id, int(parent, 16), is_remote=False, trace_flags=flags),
+        resource=resource,
+        attributes=telemetry.attributes(record),
+        kind=SpanKind.INTERNAL if record["kind"] == "agent" else SpanKind.CLIENT,
+        # No description: a provider's message may echo a key or a prompt.
+        status=Status(StatusCode.ERROR) if record.get("error") else Status(StatusCode.UNSET),
+        start_time=record["start"],
+        end_time=record["end"],
+        instrumentation_scope=scope,
+    )
+
+
+class Exporter:
+    """The exporters that the environment names, and how records become their spans."""
+
+    def __init__(self, config: Config) -> None:
+        """Makes the exporters; belongs to the thread that makes it."""
+        self._config = config
+        self._exporters = [_EXPORTERS[name](config) for name in config.exporters]
+        self._resources: dict[str, Resource] = {}
+        self._quiet()
+        # Our own requests are nobody's telemetry.
+        otel.attach(otel.set_value(_SUPPRESS_INSTRUMENTATION_KEY, True))
+        otel.attach(otel.set_value(_SUPPRESS_HTTP_INSTRUMENTATION_KEY, True))
+
+    def _quiet(self) -> None:
+        """Keeps the exporters' warnings of this thread out of the program's log: a collector that is down is normal."""
+        mine = threading.get_ident()
+
+        def foreign(entry: logging.LogRecord) -> bool:
+            return entry.thread != mine
+
+        for name in list(logging.root.manager.loggerDict):
+            if name.startswith("opentelemetry.exporter"):
+                logging.getLogger(name).addFilter(foreign)
+
+    def records(self, batch: Sequence[Mapping[str, Any]], header: Mapping[str, Any] | None) -> bool:
+        """Exports what of `batch` is sampled and not already delivered by the program's own pipeline.
+
+        Args:
+            batch: Records of the journal, of one segment.
+            header: That segment's header; None for records that never reached the disk.
+
+        Returns:
+            Whether all of it was taken.
+        """
+        described: Mapping[str, Any] = header or {"resource": dict(self._config.resource)}
+        resource = self._resource(described.get("resource") or {})
+        prices = str(described.get("prices") or "")
+        scope = InstrumentationScope(
+            names.SCOPE, package_version(), names.SCHEMA_URL, {names.PRICES_VERSION: prices} if prices else None
+        )
+        spans = [
+            span
+            for record in batch
+            if record.get("sampled") and record.get("kind") in ("call", "agent") and record.get("span") != "theirs"
+            if (span := guarded(span_of, record, resource, scope)) is not None
+        ]
+        return not spans or self.spans(spans)
+
+    def _resource(self, attributes: Mapping[str, Any]) -> Resource:
+        key = repr(sorted(attributes.items()))
+        if key not in self._resources:
+            self._resources = {key: resource_of(attributes)}
+        return self._resources[key]
+
+    def spans(self, batch: Sequence[ReadableSpan]) -> bool:
+        """Exports finished spans to every exporter; whether all took them."""
+        return all(exporter.export(batch) is SpanExportResult.SUCCESS for exporter in self._exporters)
+
+    def shutdown(self) -> None:
+        """Ends the exporters."""
+        for exporter in self._exporters:
+            guarded(exporter.shutdown)
+
+
+def _otlp(config: Config) -> SpanExporter:
+    if config.protocol == "grpc":
+        from opentelemetry.exporter.otlp.proto.grpc.trace_exporter import OTLPSpanExporter  # noqa: PLC0415
+
+        return OTLPSpanExporter()
+    from opentelemetry.exporter.otlp.proto.http import trace_exporter  # noqa: PLC0415
+
+    return trace_exporter.OTLPSpanExporter()
+
+
+def _console(config: Config) -> SpanExporter:
+    return ConsoleSpanExporter()
+
+
+_EXPORTERS: dict[str, Callable[[Config], SpanExporter]] = {"otlp": _otlp, "console": _console}
+
+
+class _Ids(IdGenerator):
+    """Ids from the system's randomness: the SDK's draws from `random`, whose sequence is the program's own."""
+
+    def generate_span_id(self) -> int:
+        return secrets.randbits(64) or 1
+
+    def generate_trace_id(self) -> int:
+        return secrets.randbits(128) or 1
+
+    def is_trace_id_random(self) -> bool:
+        return True
+
+
+class _ToWorker(SpanProcessor):
+    """Hands the program's own finished spans to the worker, which sends them with ours."""
+
+    def __init__(self, recorder: Recorder) -> None:
+        self._worker = recorder.worker
+
+    def on_end(self, span: ReadableSpan) -> None:
+        if span.context is not None and span.context.trace_flags.sampled:
+            self._worker.submit(span)
+
+    def force_flush(self, timeout_millis: int = 30000) -> bool:
+        return self._worker.flush(timeout_millis / 1000)
+
+
+def make_provider(recorder: Recorder) -> TracerProvider:
+    """The SDK provider behind the lazy global one; its spans wait and leave with our records."""
+    resource = resource_of(recorder.resource())
+    provider = TracerProvider(resource=resource, shutdown_on_exit=False, id_generator=_Ids())
+    provider.add_span_processor(_ToWorker(recorder))
+    return provider

@@ -1,0 +1,121 @@
+"""OpenAI chat completions, which a dozen other hosts speak too."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from ..call import Format, Question, Response, Usage, number, pick, text
+from ._json import scalars, stated_cost, strings
+
+_PARAMETERS = {
+    "temperature": "temperature",
+    "top_p": "top_p",
+    "max_tokens": "max_tokens",
+    "max_completion_tokens": "max_tokens",
+    "frequency_penalty": "frequency_penalty",
+    "presence_penalty": "presence_penalty",
+    "seed": "seed",
+    "reasoning_effort": "reasoning_level",
+    "service_tier": "service_tier",
+}
+OUTPUT_TYPES = {"json_object": "json", "json_schema": "json", "text": "text"}
+
+
+def request(body: Any) -> dict[str, Any]:
+    """Sampling parameters of a chat completions body."""
+    found = scalars(body, _PARAMETERS)
+    if stop := strings(pick(body, "stop")):
+        found["stop_sequences"] = stop
+    if (choices := number(body, "n")) is not None and choices != 1:
+        found["choice_count"] = choices
+    if output := OUTPUT_TYPES.get(text(body, "response_format", "type") or ""):
+        found["output_type"] = output
+    return found
+
+
+def usage(source: Any) -> Usage | None:
+    """A chat completions `usage` object; cached tokens are a subset of the prompt's."""
+    if source is None or number(source, "prompt_tokens") is None:
+        return None
+    cached = number(source, "prompt_tokens_details", "cached_tokens")
+    return Usage(
+        input=number(source, "prompt_tokens"),
+        output=number(source, "completion_tokens"),
+        # DeepSeek states its cache hits beside the usage, in a name of its own.
+        cache_read=cached if cached is not None else number(source, "prompt_cache_hit_tokens"),
+        cache_write=number(source, "prompt_tokens_details", "cache_write_tokens"),
+        reasoning=number(source, "completion_tokens_details", "reasoning_tokens"),
+        input_audio=number(source, "prompt_tokens_details", "audio_tokens"),
+        output_audio=number(source, "completion_tokens_details", "audio_tokens"),
+        input_image=number(source, "prompt_tokens_details", "image_tokens"),
+    )
+
+
+def response(payload: Any) -> Response:
+    """A whole chat completion, or a stream folded into one."""
+    choices = pick(payload, "choices")
+    reasons = [text(each, "finish_reason") or "error" for each in choices] if type(choices) is list else []
+    spent = pick(payload, "usage") or pick(payload, "x_groq", "usage")
+    return Response(
+        id=text(payload, "id"),
+        model=text(payload, "model"),
+        finish_reasons=tuple(reasons),
+        usage=usage(spent),
+        service_tier=text(payload, "service_tier"),
+        stated_cost=stated_cost(pick(spent, "cost", "total_cost") or pick(spent, "cost")),  # Perplexity; OpenRouter
+        extras=scalars(payload, {"system_fingerprint": "system_fingerprint"}),
+    )
+
+
+_LAST_WINS = ("id", "model", "usage", "service_tier", "system_fingerprint", "x_groq")
+
+
+def fold(so_far: Any, chunk: Any) -> Any:
+    """Adds one chunk: the last value of each field wins, finish reasons are kept per choice."""
+    if so_far is None:
+        so_far = {"choices": []}
+    if type(chunk) is not dict:
+        return so_far
+    for name in _LAST_WINS:
+        if (value := chunk.get(name)) is not None:
+            so_far[name] = value
+    choices = chunk.get("choices")
+    if type(choices) is list:
+        for choice in choices:
+            index = number(choice, "index")
+            if index is None or index > 1024:
+                continue
+            while len(so_far["choices"]) <= index:
+                so_far["choices"].append({})
+            if (reason := text(choice, "finish_reason")) is not None:
+                so_far["choices"][index]["finish_reason"] = reason
+    return so_far
+
+
+def finished(payload: Any) -> bool:
+    """Whether every choice has its finish reason."""
+    choices = pick(payload, "choices")
+    return bool(choices) and all(text(each, "finish_reason") for each in choices)
+
+
+def substance(chunk: Any) -> bool:
+    """Whether a chunk carries text, a tool call, a refusal or audio."""
+    delta = pick(chunk, "choices", 0, "delta")
+    return any(pick(delta, name) for name in ("content", "tool_calls", "refusal", "audio", "reasoning_content"))
+
+
+def ask(question: Question) -> dict[str, Any]:
+    """Keyword arguments of `chat.completions.create`."""
+    system = [{"role": "system", "content": question.system}] if question.system else []
+    asked: dict[str, Any] = {"model": question.model, "messages": [*system, *question.messages]}
+    if question.stream:
+        asked |= {"stream": True, "stream_options": {"include_usage": True}}
+    return asked | dict(question.options)
+
+
+def answer(payload: Any) -> str:
+    """The text of a completion's or a chunk's first choice."""
+    return text(payload, "choices", 0, "message", "content") or text(payload, "choices", 0, "delta", "content") or ""
+
+
+CHAT = Format("chat_completions", "chat", request, response, fold, finished, substance, ask, answer)

@@ -1,0 +1,115 @@
+"""Anthropic messages."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from ..call import Format, Question, Response, Usage, number, pick, text, total
+from ._json import scalars, strings
+
+_PARAMETERS = {
+    "temperature": "temperature",
+    "top_p": "top_p",
+    "top_k": "top_k",
+    "max_tokens": "max_tokens",
+    "service_tier": "service_tier",
+}
+_FINISH_REASONS = {
+    "end_turn": "stop",
+    "stop_sequence": "stop",
+    "max_tokens": "length",
+    "model_context_window_exceeded": "length",
+    "tool_use": "tool_call",
+    "refusal": "content_filter",
+}
+
+
+def request(body: Any) -> dict[str, Any]:
+    """Sampling parameters of a messages body."""
+    found = scalars(body, _PARAMETERS)
+    if stop := strings(pick(body, "stop_sequences")):
+        found["stop_sequences"] = stop
+    if level := text(body, "output_config", "effort"):
+        found["reasoning_level"] = level
+    if text(body, "output_config", "format", "type") == "json_schema":
+        found["output_type"] = "json"
+    return found
+
+
+def _usage(source: Any) -> Usage | None:
+    """Anthropic counts cached tokens apart from `input_tokens`: the sum of all three is the input."""
+    if number(source, "input_tokens") is None:
+        return None
+    write = number(source, "cache_creation_input_tokens")
+    hour = number(source, "cache_creation", "ephemeral_1h_input_tokens")
+    if write is None:
+        write = total(hour, number(source, "cache_creation", "ephemeral_5m_input_tokens"))
+    read = number(source, "cache_read_input_tokens")
+    return Usage(
+        input=total(number(source, "input_tokens"), read, write),
+        output=number(source, "output_tokens"),
+        cache_read=read,
+        cache_write=write,
+        cache_write_1h=hour,
+        reasoning=number(source, "output_tokens_details", "thinking_tokens"),
+        web_searches=number(source, "server_tool_use", "web_search_requests"),
+    )
+
+
+def response(payload: Any) -> Response:
+    """A whole message, or a stream folded into one."""
+    reason = text(payload, "stop_reason")
+    return Response(
+        id=text(payload, "id"),
+        model=text(payload, "model"),
+        finish_reasons=(_FINISH_REASONS.get(reason, reason),) if reason else (),
+        usage=_usage(pick(payload, "usage")),
+        service_tier=text(payload, "usage", "service_tier"),
+    )
+
+
+def fold(so_far: Any, chunk: Any) -> Any:
+    """`message_start` carries the message; each `message_delta` brings counts that replace the earlier ones."""
+    kind = text(chunk, "type")
+    if kind == "message_start":
+        message = pick(chunk, "message")
+        if type(message) is dict:
+            # `output_tokens` here is a placeholder (1) until the first delta: it is not what was billed.
+            return {**message, "usage": {**(pick(message, "usage") or {}), "output_tokens": None}}
+    if kind == "message_delta" and type(so_far) is dict:
+        so_far["stop_reason"] = text(chunk, "delta", "stop_reason")
+        counts = pick(chunk, "usage")
+        if type(counts) is dict:
+            so_far["usage"].update({name: value for name, value in counts.items() if value is not None})
+    return so_far
+
+
+def finished(payload: Any) -> bool:
+    """Whether the message has its stop reason."""
+    return text(payload, "stop_reason") is not None
+
+
+def substance(chunk: Any) -> bool:
+    """Whether an event carries a piece of output."""
+    return text(chunk, "type") == "content_block_delta"
+
+
+def ask(question: Question) -> dict[str, Any]:
+    """Keyword arguments of `messages.create`; the API requires `max_tokens`, so 1,024 is asked where none is."""
+    asked: dict[str, Any] = {"model": question.model, "messages": list(question.messages), "max_tokens": 1024}
+    if question.system:
+        asked["system"] = question.system
+    if question.stream:
+        asked["stream"] = True
+    return asked | dict(question.options)
+
+
+def answer(payload: Any) -> str:
+    """The text of a message's blocks, or of one delta."""
+    if text(payload, "type") == "content_block_delta":
+        return text(payload, "delta", "text") or ""
+    blocks = pick(payload, "content")
+    return "".join(text(block, "text") or "" for block in blocks) if type(blocks) is list else ""
+
+
+MESSAGES = Format("messages", "chat", request, response, fold, finished, substance, ask, answer)

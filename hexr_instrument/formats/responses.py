@@ -1,0 +1,107 @@
+"""OpenAI responses."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from ..call import Format, Question, Response, Usage, number, pick, text
+from ._json import scalars, stated_cost
+from .chat import OUTPUT_TYPES
+
+_PARAMETERS = {
+    "temperature": "temperature",
+    "top_p": "top_p",
+    "max_output_tokens": "max_tokens",
+    "service_tier": "service_tier",
+    "previous_response_id": "previous_response_id",
+}
+
+
+def request(body: Any) -> dict[str, Any]:
+    """Sampling parameters of a responses body."""
+    found = scalars(body, _PARAMETERS)
+    if level := text(body, "reasoning", "effort"):
+        found["reasoning_level"] = level
+    if output := OUTPUT_TYPES.get(text(body, "text", "format", "type") or ""):
+        found["output_type"] = output
+    conversation = pick(body, "conversation")
+    if identity := text(conversation, "id") or text(body, "conversation"):
+        found["conversation_id"] = identity
+    return found
+
+
+def _usage(source: Any) -> Usage | None:
+    if number(source, "input_tokens") is None:
+        return None
+    return Usage(
+        input=number(source, "input_tokens"),
+        output=number(source, "output_tokens"),
+        cache_read=number(source, "input_tokens_details", "cached_tokens"),
+        cache_write=number(source, "input_tokens_details", "cache_write_tokens"),
+        reasoning=number(source, "output_tokens_details", "reasoning_tokens"),
+    )
+
+
+def _finish_reason(payload: Any) -> str | None:
+    status = text(payload, "status")
+    if status == "incomplete":
+        reason = text(payload, "incomplete_details", "reason")
+        return "length" if reason == "max_output_tokens" else reason or "length"
+    if status in ("failed", "cancelled"):
+        return "error"
+    if status != "completed":
+        return None
+    output = pick(payload, "output")
+    called = type(output) is list and any(text(each, "type") == "function_call" for each in output)
+    return "tool_call" if called else "stop"
+
+
+def response(payload: Any) -> Response:
+    """A whole response object, or a stream folded into one."""
+    failed = text(payload, "status") == "failed"
+    reason = _finish_reason(payload)
+    return Response(
+        id=text(payload, "id"),
+        model=text(payload, "model"),
+        finish_reasons=(reason,) if reason else (),
+        usage=_usage(pick(payload, "usage")),
+        service_tier=text(payload, "service_tier"),
+        stated_cost=stated_cost(pick(payload, "usage", "cost")),
+        error=(text(payload, "error", "code") or "_OTHER") if failed else None,
+    )
+
+
+def fold(so_far: Any, chunk: Any) -> Any:
+    """Each lifecycle event carries the whole response so far; the last one wins."""
+    carried = pick(chunk, "response")
+    return carried if type(carried) is dict else so_far
+
+
+def finished(payload: Any) -> bool:
+    """Whether the response has reached a final status (a background one has not)."""
+    return text(payload, "status") in ("completed", "incomplete", "failed", "cancelled")
+
+
+def substance(chunk: Any) -> bool:
+    """Whether an event carries a piece of output."""
+    return (text(chunk, "type") or "").endswith(".delta")
+
+
+def ask(question: Question) -> dict[str, Any]:
+    """Keyword arguments of `responses.create`."""
+    asked: dict[str, Any] = {"model": question.model, "input": list(question.messages)}
+    if question.system:
+        asked["instructions"] = question.system
+    if question.stream:
+        asked["stream"] = True
+    return asked | dict(question.options)
+
+
+def answer(payload: Any) -> str:
+    """The text of a response, or of one of its delta events."""
+    if text(payload, "type") == "response.output_text.delta":
+        return text(payload, "delta") or ""
+    return text(payload, "output_text") or ""
+
+
+RESPONSES = Format("responses", "chat", request, response, fold, finished, substance, ask, answer)

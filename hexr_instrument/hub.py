@@ -1,0 +1,81 @@
+"""Switching on and off: makes the one recorder of this process and hands it to the engine and to the scopes."""
+
+from __future__ import annotations
+
+import sys
+from types import ModuleType
+
+from . import context, engine, provider, start
+from .call import Caller
+from .config import Config
+from .guard import guarded
+from .recorder import Invocation, Recorder
+
+_recorder: Recorder | None = None
+_off = False
+
+
+def recorder() -> Recorder | None:
+    """This process's recorder, made now if need be; None where recording is switched off."""
+    global _recorder
+    if _off:
+        return None
+    if _recorder is None:
+        config = Config.from_env()
+        if config.disabled:
+            return None
+        _recorder = Recorder(config)
+        context.invoke = _invoke
+    return _recorder
+
+
+def _invoke(caller: Caller) -> Invocation | None:
+    made = _recorder
+    return None if made is None else guarded(Invocation, made, caller)
+
+
+def on_import(module: ModuleType) -> None:
+    """Patches a provider's module that has just been imported."""
+    made = recorder()
+    if made is not None:
+        guarded(provider.offer_provider, made)
+        engine.patch_module(module, made)
+
+
+def instrument() -> None:
+    """Records every call from here on, of providers imported before and after; a second time does nothing."""
+    global _off
+    _off = False
+    start.start()
+    made = recorder()
+    if made is not None:
+        if any(module in sys.modules for module in start.MODULES):
+            guarded(provider.offer_provider, made)
+        engine.patch_loaded(made)
+
+
+def ensure() -> None:
+    """Switches recording on at the first use of the API, unless `uninstrument` has switched it off."""
+    if not _off:
+        instrument()
+
+
+def uninstrument() -> None:
+    """Puts the providers' own objects back; what was recorded stays."""
+    global _off
+    _off = True
+    engine.unpatch()
+    context.invoke = None
+    guarded(flush, 2.0)
+
+
+def flush(timeout: float = 2.0) -> bool:
+    """Delivers what has been recorded so far.
+
+    Args:
+        timeout: Seconds to wait at most.
+
+    Returns:
+        Whether everything was delivered (always true without an endpoint: the record is already on disk).
+    """
+    return _recorder is None or _recorder.worker.flush(timeout)

@@ -1,0 +1,166 @@
+"""The caller's last step: one line per finished call, appended to this process's own segment file.
+
+What `write(2)` has taken survives SIGKILL, `os._exit` and `execv` of this process. A segment is locked (flock) for as
+long as its writer lives, which tells everybody else whether more may come. Lines are JSON; the first is a header.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import secrets
+import threading
+import time
+from collections import deque
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+try:
+    import fcntl
+except ImportError:  # Windows has no flock; there, segments are taken in by age
+    fcntl = None
+
+from .guard import say
+
+MEMORY_LIMIT = 8192
+"""Records that wait in memory where no directory can be written."""
+_encode = json.JSONEncoder(separators=(",", ":"), default=str).encode
+
+
+class Segment:
+    """An open segment file of this process."""
+
+    __slots__ = ("file", "path", "size")
+
+    def __init__(self, directory: Path, header: dict[str, Any]) -> None:
+        """Creates, locks and starts a segment; raises OSError where the directory cannot be written."""
+        _private(directory)
+        name = f"{time.time_ns() // 1_000_000}-{os.getpid()}-{secrets.token_hex(4)}.jsonl"
+        self.path = directory / name
+        flags = os.O_RDWR | os.O_APPEND | os.O_CREAT | os.O_EXCL | getattr(os, "O_NOFOLLOW", 0)
+        self.file = os.open(self.path, flags, 0o600)
+        if fcntl is not None:
+            fcntl.flock(self.file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        self.size = 0
+        self.append((_encode(header) + "\n").encode())
+
+    def append(self, line: bytes) -> None:
+        """Writes one line whole; raises OSError (disk full) with the line's remains cut off by a line end."""
+        written = os.write(self.file, line)
+        if written < len(line):
+            written += os.write(self.file, line[written:])
+        self.size += written
+
+    def close(self) -> None:
+        """Gives up the file and, with the last descriptor of it, the lock."""
+        os.close(self.file)
+
+
+def _private(directory: Path) -> None:
+    """Makes the directory and its parent for this user alone, whatever the umask."""
+    if not directory.is_dir():
+        directory.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+        directory.mkdir(mode=0o700, exist_ok=True)
+
+
+class Journal:
+    """Where finished calls go first. One per process; a forked child starts with its own segment."""
+
+    def __init__(self, store: Path, header: Callable[[], dict[str, Any]]) -> None:
+        """Opens nothing yet.
+
+        Args:
+            store: The store's directory; segments are in its `journal` folder.
+            header: Makes the first line of a segment.
+        """
+        self.directory = store / "journal"
+        self._header = header
+        self._lock = threading.Lock()
+        self._segment: Segment | None = None
+        self.memory: deque[dict[str, Any]] = deque(maxlen=MEMORY_LIMIT)
+        """Records that could not be written; the oldest give way."""
+
+    @property
+    def segment(self) -> Segment | None:
+        """The segment that this process writes, or None before its first record."""
+        return self._segment
+
+    def append(self, record: dict[str, Any]) -> int:
+        """Keeps one record and returns the segment's size in bytes; 0 if it is kept in memory only."""
+        line = (_encode(record) + "\n").encode()
+        with self._lock:
+            try:
+                if self._segment is None:
+                    self._segment = Segment(self.directory, self._header())
+                self._segment.append(line)
+                return self._segment.size
+            except OSError as error:
+                self.memory.append(record)
+                say(
+                    f"cannot write calls to {self.directory} ({error.strerror or error}); they are kept in memory only. "
+                    "Make room or set HEXR_STORE to a directory that can be written"
+                )
+                return 0
+
+    def rotate(self) -> Segment | None:
+        """Ends the current segment and returns it; the next record starts another."""
+        with self._lock:
+            ended, self._segment = self._segment, None
+        return ended
+
+    def after_fork(self) -> None:
+        """Starts clean in a forked child: the parent keeps its segment, its lock and its waiting records."""
+        self._lock = threading.Lock()
+        inherited, self._segment = self._segment, None
+        self.memory.clear()
+        if inherited is not None:
+            inherited.close()  # never LOCK_UN: that would unlock the parent's segment
+
+
+def lines(path: Path, offset: int = 0, limit: int = 4 << 20) -> tuple[list[dict[str, Any]], int]:
+    """The whole records after `offset` (at most `limit` bytes of them) and the offset behind the last one.
+
+    A torn last line is left for later; a line that is no JSON object is passed over.
+    """
+    with path.open("rb") as file:
+        file.seek(offset)
+        data = file.read(limit)
+    end = data.rfind(b"\n") + 1
+    return list(_objects(data[:end])), offset + end
+
+
+def header_of(path: Path) -> dict[str, Any] | None:
+    """A segment's header, or None if the file is gone or has none."""
+    try:
+        with path.open("rb") as file:
+            first = file.readline(1 << 16)
+    except OSError:
+        return None
+    return next((each for each in _objects(first) if each.get("kind") == "segment"), None)
+
+
+def _objects(data: bytes) -> Iterator[dict[str, Any]]:
+    for line in data.splitlines():
+        try:
+            record = json.loads(line)
+        except ValueError:
+            continue
+        if isinstance(record, dict):
+            yield record
+
+
+def abandoned(path: Path) -> int | None:
+    """A descriptor that holds the lock of a segment whose writer is gone, or None if it lives (or the file is gone)."""
+    try:
+        file = os.open(path, os.O_RDWR | getattr(os, "O_NOFOLLOW", 0))
+    except OSError:
+        return None
+    if fcntl is None:
+        return file
+    try:
+        fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except OSError:
+        os.close(file)
+        return None
+    return file

@@ -1,0 +1,10 @@
+"""The SDKs that are patched: one table each, and the one list of them."""
+
+from __future__ import annotations
+
+from ..call import Provider
+from .anthropic import ANTHROPIC
+from .google import GOOGLE
+from .openai import OPENAI
+
+PROVIDERS: tuple[Provider, ...] = (OPENAI, ANTHROPIC, GOOGLE)

@@ -1,0 +1,112 @@
+"""The door that openai, anthropic, groq, together and other generated SDKs share.
+
+One call of `request` is one logical LLM call with all its retries; `_process_response_data` sees the raw dict of every
+parsed body and of every SSE event. Both are unchanged over openai 1.40-3.54 and anthropic 0.40-2.12.
+"""
+
+from __future__ import annotations
+
+import json
+import weakref
+from collections.abc import Callable, Mapping
+from typing import Any
+
+from ..call import REGISTRATION, Format, Outcome, Request, Target, pick, text
+
+TARGETS = (
+    Target("SyncAPIClient.request", "call", ("cast_to", "options")),
+    Target("AsyncAPIClient.request", "acall", ("cast_to", "options")),
+    Target("BaseClient._process_response_data", "feed", ("data", "response")),
+)
+
+
+def requests(
+    routes: Mapping[str, Format], provider_of: Callable[[Any, str | None, int | None], str]
+) -> Callable[[Any, tuple[Any, ...], Mapping[str, Any], str], Request | None]:
+    """The provider's reader of `request(cast_to, options, ...)`.
+
+    Args:
+        routes: The end of a path -> its format. Longer ends come first.
+        provider_of: (client, host, port) -> who serves it.
+    """
+
+    def request(client: Any, args: tuple[Any, ...], kwargs: Mapping[str, Any], target: str) -> Request | None:
+        options = kwargs.get("options") or (args[1] if len(args) > 1 else None)
+        if (text(options, "method") or "").lower() != "post":
+            return None
+        path = (text(options, "url") or "").partition("?")[0]
+        wire = next((each for end, each in routes.items() if path.endswith(end)), None)
+        if wire is None:
+            return None
+        body: dict[str, Any] = {}
+        for part in (pick(options, "json_data"), pick(options, "extra_json")):
+            if type(part) is dict:
+                body |= part
+        host, port = _address(client)
+        return Request(
+            format=wire,
+            provider=provider_of(client, host, port),
+            model=text(body, "model"),
+            operation=wire.operation,
+            host=host,
+            port=port,
+            stream=body.get("stream") is True,
+            parameters=wire.request(body),
+        )
+
+    return request
+
+
+def _address(client: Any) -> tuple[str | None, int | None]:
+    """Host and port of the client's base URL; both httpx generations have them as attributes."""
+    url = pick(client, "_base_url")
+    host, port = pick(url, "host"), pick(url, "port")
+    if type(host) is not str:
+        return None, None
+    if type(port) is not int:
+        port = 80 if pick(url, "scheme") == "http" else 443
+    return host, port
+
+
+def outcome(result: Any) -> Outcome:
+    """A raw response (read or open), a stream on an open one, or a parsed object whose body was fed before."""
+    raw = getattr(result, "http_response", None)
+    if raw is None and (hasattr(type(result), "_iterator") or "_iterator" in getattr(result, "__dict__", {})):
+        raw = getattr(result, "response", None)
+        return Outcome(body=raw)
+    if raw is None:
+        return Outcome()
+    if not getattr(raw, "is_closed", True):
+        return Outcome(body=raw)
+    return Outcome(payload=_json(raw))
+
+
+def _json(raw: Any) -> Any:
+    if "json" not in (pick(raw, "headers") or {}).get("content-type", ""):
+        return None
+    return json.loads(raw.content)
+
+
+def owner(client: Any) -> Any:
+    """The client itself carries a registration."""
+    return client
+
+
+
+def handle(client: Any) -> Any:
+    """A copy on the same transport; its own copies keep its registration."""
+    return _inherit(client.copy())
+
+
+def _inherit(client: Any) -> Any:
+    weak = weakref.ref(client)
+    kind = type(client)
+
+    def copy(**changes: Any) -> Any:
+        whole = weak()
+        made = kind.copy(whole, **changes)
+        setattr(made, REGISTRATION, getattr(whole, REGISTRATION, None))
+        return _inherit(made)
+
+    client.copy = client.with_options = copy
+    return client

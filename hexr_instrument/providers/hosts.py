@@ -1,0 +1,42 @@
+"""Who serves a host: the provider's name, as `gen_ai.provider.name` spells it."""
+
+from __future__ import annotations
+
+_HOSTS = {
+    "api.openai.com": "openai",
+    "openai.azure.com": "azure.ai.openai",
+    "cognitiveservices.azure.com": "azure.ai.openai",
+    "services.ai.azure.com": "azure.ai.openai",
+    "api.anthropic.com": "anthropic",
+    "api.groq.com": "groq",
+    "api.deepseek.com": "deepseek",
+    "api.x.ai": "x_ai",
+    "openrouter.ai": "openrouter",
+    "api.together.ai": "together_ai",
+    "api.together.xyz": "together_ai",
+    "api.fireworks.ai": "fireworks_ai",
+    "api.perplexity.ai": "perplexity",
+    "api.mistral.ai": "mistral_ai",
+    "api.cerebras.ai": "cerebras",
+    "router.huggingface.co": "huggingface",
+    "api.moonshot.ai": "moonshot_ai",
+    "generativelanguage.googleapis.com": "gcp.gemini",
+    "aiplatform.googleapis.com": "gcp.vertex_ai",
+}
+
+
+def provider_of(host: str | None, port: int | None, otherwise: str) -> str:
+    """The provider that serves `host`, or `otherwise` for a host that is not known."""
+    if not host:
+        return otherwise
+    if port == 11434:  # Ollama's own port
+        return "ollama"
+    if host.startswith(("bedrock-runtime.", "bedrock-mantle.")):
+        return "aws.bedrock"
+    if host.endswith("-aiplatform.googleapis.com"):
+        return "gcp.vertex_ai"
+    labels = host.split(".")
+    for start in range(len(labels) - 1):
+        if (name := _HOSTS.get(".".join(labels[start:]))) is not None:
+            return name
+    return otherwise

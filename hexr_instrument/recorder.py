@@ -1,0 +1,363 @@
+"""From the start of a request to its record: ids, parent, caller, times, price; then the journal."""
+
+from __future__ import annotations
+
+import os
+import secrets
+import sys
+import threading
+import time
+from collections.abc import Callable
+from contextvars import ContextVar
+from importlib.metadata import PackageNotFoundError, version
+from typing import Any
+
+from opentelemetry import context as otel
+from opentelemetry import trace
+from opentelemetry.trace import NonRecordingSpan, Span, SpanContext, SpanKind, Status, StatusCode, TraceFlags
+
+from . import context, names, pricing, telemetry
+from .call import Call, Caller, Request, Response
+from .config import Config
+from .guard import guarded, say
+from .journal import Journal
+from .worker import Worker
+
+RUN = secrets.token_hex(8)
+"""This process's own run, where no launcher gave one."""
+
+CURRENT: ContextVar[Live | None] = ContextVar("hexr_call", default=None)
+"""The call whose request is under way in this context; between two chunks of a stream there is none."""
+
+
+
+def package_version() -> str:
+    """This package's version, or "0" in a source tree that is not installed."""
+    try:
+        return version("hexr-instrument")
+    except PackageNotFoundError:
+        return "0"
+
+
+class Live:
+    """A call that has started and not yet ended."""
+
+    __slots__ = ("__weakref__", "_ended", "_lock", "call", "clock", "invocation", "recorder", "span", "token")
+
+    def __init__(self, recorder: Recorder, call: Call, span: Span | None, invocation: Any) -> None:
+        self.recorder = recorder
+        self.call = call
+        self.span = span
+        """The span of the program's own provider, whose pipeline delivers it; None where the record is exported."""
+        self.invocation = invocation
+        self.clock = time.perf_counter_ns()
+        self.token: Any = None
+        self._ended = False
+        self._lock = threading.Lock()
+
+    def feed(self, data: Any) -> None:
+        """Takes a parsed body or, of a stream, one event."""
+        call = self.call
+        if self._ended or data is None:
+            return
+        if not call.request.stream:
+            call.payload = data
+            return
+        wire = call.request.format
+        if call.first_chunk is None and wire.substance(data):
+            call.first_chunk = time.perf_counter_ns() - self.clock
+        call.payload = wire.fold(call.payload, data)
+
+    def end(self, error: BaseException | None = None, *, at: int | None = None) -> None:
+        """Ends the call, once; later calls do nothing.
+
+        Args:
+            error: What ended it, if it was not its own completion.
+            at: `perf_counter_ns` at the end, if that is not now.
+        """
+        with self._lock:
+            if self._ended:
+                return
+            self._ended = True
+        self.call.end = self.call.start + (at or time.perf_counter_ns()) - self.clock
+        guarded(self.recorder.finish, self, error)
+
+
+class Invocation:
+    """A running agent: its span and the totals of the calls under it."""
+
+    def __init__(self, recorder: Recorder, caller: Caller) -> None:
+        self._recorder = recorder
+        self._caller = caller
+        self._lock = threading.Lock()
+        self._start = time.time_ns()
+        self._clock = time.perf_counter_ns()
+        self._totals = [0, 0, 0]
+        self._calls = self._priced = 0
+        self._before = otel.get_current()
+        self._parent = recorder.parent()
+        self._theirs: Span | None = None
+        theirs = recorder.their_tracer()
+        if theirs is not None:
+            self._theirs = theirs.start_span(
+                f"{names.INVOKE_AGENT} {caller.agent}",
+                kind=SpanKind.INTERNAL,
+                attributes=telemetry.attributes(self._record(None)),
+            )
+            found = self._theirs.get_span_context()
+            self.span = (found.trace_id, found.span_id, found.trace_flags.sampled)
+        else:
+            trace_id, parent_id, sampled = self._parent or (0, None, None)
+            trace_id, span_id = new_ids(trace_id)
+            self.span = (trace_id, span_id, recorder.sampled(trace_id, sampled))
+            self._parent_id = parent_id
+        if recorder.shares_context():
+            otel.attach(trace.set_span_in_context(self._theirs or _ids_only(self.span)))
+
+    def add(self, call: Call) -> None:
+        """Counts one finished call."""
+        usage = call.response.usage if call.response is not None else None
+        with self._lock:
+            self._calls += 1
+            if usage is not None:
+                self._totals[0] += usage.input or 0
+                self._totals[1] += usage.output or 0
+            if call.cost is not None:
+                self._priced += 1
+                self._totals[2] += call.cost
+
+    def _record(self, error: BaseException | None) -> dict[str, Any]:
+        inputs, outputs, cost = self._totals
+        record: dict[str, Any] = {
+            "kind": "agent",
+            **telemetry.of_caller(self._caller),
+            "start": self._start,
+            "end": self._start + time.perf_counter_ns() - self._clock,
+            "calls": self._calls,
+            "cost": cost if self._priced else None,
+            "input": inputs or None,
+            "output": outputs or None,
+            "error": None if error is None else error_type(error),
+        }
+        return {name: value for name, value in record.items() if value is not None}
+
+    def end(self, error: BaseException | None) -> None:
+        """Ends the agent's span with its totals."""
+        guarded(self._end, error if isinstance(error, Exception) else None)
+
+    def _end(self, error: BaseException | None) -> None:
+        record = self._record(error)
+        if self._recorder.shares_context():
+            otel.attach(self._before)
+        if self._theirs is not None:
+            self._theirs.set_attributes(telemetry.attributes(record))
+            if error is not None:
+                self._theirs.set_status(Status(StatusCode.ERROR))
+            self._theirs.end()
+            return
+        trace_id, span_id, sampled = self.span
+        ids = {"id": f"{span_id:016x}", "trace": f"{trace_id:032x}", "sampled": sampled}
+        if self._parent_id is not None:
+            ids["parent"] = f"{self._parent_id:016x}"
+        self._recorder.keep(record | ids)
+
+
+class Recorder:
+    """What all calls of this process share. One per process, made with the first provider or scope."""
+
+    def __init__(self, config: Config) -> None:
+        """Reads nothing and opens nothing; complaints of the configuration are said here, once."""
+        self.config = config
+        self.journal = Journal(config.store, self._header)
+        self.worker = Worker(config, self.journal)
+        self.own_provider: Any = None
+        """The lazy global provider, where the distro has set one."""
+        self._instance = secrets.token_hex(16)
+        self._tracer: tuple[Any, trace.Tracer] | None = None
+        for complaint in config.complaints:
+            say(complaint)
+
+    def _header(self) -> dict[str, Any]:
+        config = self.config
+        return {
+            "v": 1,
+            "kind": "segment",
+            "pid": os.getpid(),
+            "run": config.run or RUN,
+            "service": config.service,
+            "resource": self.resource(),
+            "prices": pricing.version(),
+            "destination": config.destination,
+            "keep": config.keep,
+        }
+
+    def resource(self) -> dict[str, Any]:
+        """The resource's attributes: the environment's, and an instance id of this very process."""
+        return {**dict(self.config.resource), "service.instance.id": f"{self._instance}-{os.getpid()}"}
+
+    # -- where a span belongs
+
+    def their_tracer(self) -> trace.Tracer | None:
+        """Our tracer on the provider that the program itself has set, or None if it has set none."""
+        provider = trace.get_tracer_provider()
+        if provider is self.own_provider or isinstance(provider, trace.ProxyTracerProvider | trace.NoOpTracerProvider):
+            return None
+        if self._tracer is None or self._tracer[0] is not provider:
+            tracer = provider.get_tracer(names.SCOPE, package_version(), names.SCHEMA_URL)
+            self._tracer = (provider, tracer)
+        return self._tracer[1]
+
+    def shares_context(self) -> bool:
+        """Whether our spans are current for the program: not in the embedded default, where no span leaves."""
+        return self.own_provider is not None or self.their_tracer() is not None
+
+    def parent(self) -> tuple[int, int, bool] | None:
+        """Trace id, span id and sampling of the span around this point, the program's own or an agent's."""
+        found = trace.get_current_span().get_span_context()
+        if found.is_valid and self.shares_context():
+            return found.trace_id, found.span_id, found.trace_flags.sampled
+        scope = context.current()
+        if scope is not None and scope.invocation is not None:
+            return scope.invocation.span
+        return (found.trace_id, found.span_id, found.trace_flags.sampled) if found.is_valid else None
+
+    def sampled(self, trace_id: int, parent: bool | None) -> bool:
+        """The decision of OTEL_TRACES_SAMPLER for a span that we export; records are kept whatever it is."""
+        kind = self.config.sampler
+        if parent is not None and kind.startswith("parentbased"):
+            return parent
+        if kind.endswith("traceidratio"):
+            return (trace_id & 0xFFFFFFFFFFFFFFFF) < round(self.config.ratio * (1 << 64))
+        return not kind.endswith("always_off")
+
+    # -- one call
+
+    def begin(self, request: Request, registered: Caller | None) -> Live:
+        """Starts a call in this context and makes it the current one."""
+        scope = context.current()
+        caller = self.caller(registered, scope)
+        parent = self.parent()
+        tracer = self.their_tracer()
+        span: Span | None = None
+        start = time.time_ns()
+        if tracer is not None:
+            fields = {"kind": "call", "op": request.operation, "provider": request.provider, "model": request.model}
+            fields |= {"host": request.host, "port": request.port, "stream": request.stream or None}
+            fields |= telemetry.of_caller(caller)
+            span = tracer.start_span(
+                telemetry.span_name(fields),
+                kind=SpanKind.CLIENT,
+                attributes=telemetry.start_attributes(fields),
+                start_time=start,
+            )
+            found = span.get_span_context()
+            trace_id, span_id, sampled = found.trace_id, found.span_id, found.trace_flags.sampled
+            if not span_id:  # a provider that hands out no ids
+                trace_id, span_id = new_ids(parent[0] if parent else 0)
+        else:
+            trace_id, span_id = new_ids(parent[0] if parent else 0)
+            sampled = self.sampled(trace_id, parent[2] if parent else None)
+        call = Call(request, caller, trace_id, span_id, parent[1] if parent else None, sampled, start)
+        live = Live(self, call, span, None if scope is None else scope.invocation)
+        attached = None
+        if span is not None or self.own_provider is not None:
+            attached = otel.attach(trace.set_span_in_context(span or _ids_only((trace_id, span_id, sampled))))
+        live.token = (attached, CURRENT.set(live))
+        return live
+
+    def release(self, live: Live, error: BaseException | None = None) -> None:
+        """Makes the call no longer current: its request has been answered."""
+        (attached, current), live.token = live.token, None
+        if isinstance(error, GeneratorExit):
+            return  # a coroutine closed from another context: there is nothing here to put back
+        CURRENT.reset(current)
+        if attached is not None:
+            otel.detach(attached)
+
+    def caller(self, registered: Caller | None, scope: context.Scope | None) -> Caller:
+        """Who makes a call here, field by field: registration, then scope, then environment."""
+        config = self.config
+        near = registered or context.NOBODY
+        around = context.NOBODY if scope is None else scope.caller
+        labels = around.labels
+        if config.labels:
+            labels = tuple(sorted({**dict(config.labels), **dict(around.labels)}.items()))
+        return Caller(
+            near.agent or around.agent or config.agent,
+            near.role or around.role or config.role,
+            near.tenant or around.tenant or config.tenant,
+            labels,
+        )
+
+    def finish(self, live: Live, error: BaseException | None) -> None:
+        """Reads what came back, prices it and keeps the record."""
+        call = live.call
+        wire = call.request.format
+        if call.payload is not None:
+            call.response = guarded(wire.response, call.payload) or Response()
+        failed = isinstance(error, Exception)
+        complete = call.payload is not None and bool(guarded(wire.finished, call.payload))
+        call.partial = (call.request.stream and not complete and not failed) or (error is not None and not failed)
+        if error is not None and failed:
+            call.error = error_type(error)
+            status = getattr(error, "status_code", None) or getattr(error, "code", None)
+            call.status_code = status if type(status) is int else None
+        elif call.response is not None and call.response.error is not None:
+            call.error = call.response.error
+        guarded(price, call)
+        call.payload = None
+        record = telemetry.of_call(call)
+        if live.span is not None:
+            record["span"] = "theirs"
+        self.keep(record)
+        if live.invocation is not None:
+            live.invocation.add(call)
+        if live.span is not None:
+            live.span.set_attributes(telemetry.attributes(record))
+            if call.error is not None:
+                live.span.set_status(Status(StatusCode.ERROR))
+            live.span.end(call.end)
+
+    def keep(self, record: dict[str, Any]) -> None:
+        """Appends a record to the journal and tells the worker."""
+        self.worker.notify(self.journal.append(record))
+
+
+def price(call: Call) -> None:
+    """Sets a call's cost, its status and its source; an unknown price leaves no cost at all."""
+    response = call.response
+    usage = None if response is None else response.usage
+    if response is None or (usage is None and response.stated_cost is None):
+        call.cost_status = "partial" if call.partial else "no_usage"
+        return
+    call.cost, call.cost_source = response.stated_cost, "provider"
+    if call.cost is None and usage is not None:
+        call.cost_source = "table"
+        for model in dict.fromkeys((response.model, call.request.model)):
+            call.cost = pricing.cost(usage, call.request.provider, model, call.start, tier=response.service_tier)
+            if call.cost is not None:
+                break
+    if call.cost is None:
+        call.cost_status, call.cost_source = "unpriced", None
+    else:
+        call.cost_status = "partial" if call.partial else "priced"
+
+
+def error_type(error: BaseException) -> str:
+    """`error.type`: the exception's class with its module, a builtin's name alone."""
+    kind = type(error)
+    return kind.__qualname__ if kind.__module__ == "builtins" else f"{kind.__module__}.{kind.__qualname__}"
+
+
+def new_ids(trace_id: int = 0) -> tuple[int, int]:
+    """A trace id (the given one, if it is not 0) and a span id, from the system's randomness.
+
+    Never from `random`: the program may have seeded it, and its sequence is the program's own.
+    """
+    drawn = int.from_bytes(os.urandom(24), sys.byteorder)
+    return trace_id or (drawn >> 64) or 1, (drawn & 0xFFFFFFFFFFFFFFFF) or 1
+
+
+def _ids_only(span: tuple[int, int, bool]) -> Span:
+    flags = TraceFlags(TraceFlags.SAMPLED if span[2] else TraceFlags.DEFAULT)
+    return NonRecordingSpan(SpanContext(span[0], span[1], is_remote=False, trace_flags=flags))

@@ -1,0 +1,165 @@
+"""The local store: finished calls from the journal's segments, in one SQLite file that many processes share.
+
+Connections are opened for one task and closed again: a fork inherits none, and a file that somebody moved away is
+made anew.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import timezone, tzinfo
+from pathlib import Path
+
+from ._store_file import StoreError, StoreUnwritableError, check, reading
+from ._store_lines import Facet
+from ._store_query import COLUMNS, Filter, Record, Row, costs, fold, records
+from ._store_write import prune, take_in, take_in_all
+
+__all__ = [
+    "COLUMNS",
+    "Facet",
+    "Filter",
+    "Record",
+    "Row",
+    "State",
+    "Store",
+    "StoreError",
+    "StoreUnwritableError",
+    "fold",
+]
+
+KEEP_SECONDS = 90 * 86400
+KEEP_BYTES = 1 << 30
+"""How long and how much the store keeps, where nobody says otherwise."""
+
+
+@dataclass(frozen=True, slots=True)
+class State:
+    """What is to be known about a store beside its calls."""
+
+    covers_since: int | None = None
+    """Calls that started before this time (ns since the epoch) were removed; None if none ever were."""
+    skipped: int = 0
+    """Damaged journal lines that were passed over."""
+    prices: tuple[str, ...] = ()
+    """The price tables by which the calls were priced."""
+
+
+class Store:
+    """The calls under one directory: `hexr.db` and, waiting to be taken in, `journal/*.jsonl`.
+
+    Nothing is opened or made before the first call of a method. Every method may raise StoreError.
+    """
+
+    def __init__(self, directory: Path | str) -> None:
+        """Names the directory; it need not exist."""
+        self.directory = Path(directory).absolute()
+        self.path = self.directory / "hexr.db"
+        self.journal = self.directory / "journal"
+
+    # -- taking in
+
+    def ingest(self, segment_path: Path | str) -> int:
+        """Takes in the whole lines of a segment that were not taken in before.
+
+        A torn last line is left for later. A segment that is gone counts as empty, as does one whose header says
+        that its calls are not to be kept.
+
+        Returns:
+            How many calls are new in the store.
+
+        Raises:
+            StoreUnwritableError: the store cannot take calls in; they stay in the journal.
+            StoreError: the store is damaged or not ours; calls stay in the journal.
+        """
+        return take_in(self.path, Path(segment_path))
+
+    def ingest_all(self) -> int:
+        """Takes in every segment of the journal, and removes those that are in the store and have no writer.
+
+        A segment that is meant for an endpoint is removed only if its `.sent` file says that it went there.
+
+        Returns:
+            How many calls are new in the store.
+
+        Raises:
+            StoreUnwritableError: as for `ingest`.
+            StoreError: as for `ingest`.
+        """
+        check(self.path)
+        try:
+            paths = sorted(self.journal.glob("*.jsonl"))
+        except OSError as error:
+            raise StoreError(
+                f"cannot read {self.journal} ({error.strerror}); make it readable for you"
+            ) from error
+        return take_in_all(self.path, paths) if paths else 0
+
+    def prune(self, keep_seconds: float = KEEP_SECONDS, keep_bytes: int = KEEP_BYTES) -> int:
+        """Removes calls older than `keep_seconds`, and the oldest others until the file fits in `keep_bytes`.
+
+        Returns:
+            How many calls were removed; `state().covers_since` says from when on all calls are there.
+
+        Raises:
+            StoreError: as for `ingest`.
+        """
+        if not (check(self.path) and self.path.exists()):  # nothing was ever stored
+            return 0
+        return prune(self.path, self.journal, keep_seconds, keep_bytes)
+
+    # -- asking
+
+    def costs(
+        self,
+        by: Sequence[str] = ("agent", "tenant", "role", "model"),
+        only: Filter | None = None,
+        *,
+        zone: tzinfo = timezone.utc,
+    ) -> list[Row]:
+        """The sums of calls in groups, the most expensive first, ties by name.
+
+        Args:
+            by: Names from `COLUMNS`, of labels, or of resource attributes. `model` is the model as served, or as
+                requested where that is unknown.
+            only: Which calls count; all by default.
+            zone: Where `day` begins and ends.
+
+        Returns:
+            One row for each group; amounts in 1e-12 USD. Empty if nothing was recorded.
+
+        Raises:
+            StoreError: the store cannot be read.
+        """
+        with reading(self.path) as connection:
+            return costs(connection, by, only or Filter(), zone) if connection else []
+
+    def calls(self, limit: int = 20, only: Filter | None = None) -> list[Record]:
+        """The newest calls, the newest first.
+
+        Args:
+            limit: How many at most.
+            only: Which calls count; all by default.
+
+        Raises:
+            StoreError: the store cannot be read.
+        """
+        with reading(self.path) as connection:
+            return records(connection, limit, only or Filter()) if connection else []
+
+    def state(self) -> State:
+        """What the store covers, what it passed over, and the price tables in it.
+
+        Raises:
+            StoreError: the store cannot be read.
+        """
+        with reading(self.path) as connection:
+            if connection is None:
+                return State()
+            covers = connection.execute("SELECT value FROM facts WHERE name = 'covers_since'").fetchone()
+            (skipped,) = connection.execute("SELECT coalesce(sum(skipped), 0) FROM segments").fetchone()
+            prices = connection.execute(
+                "SELECT DISTINCT prices FROM segments WHERE prices IS NOT NULL ORDER BY 1"
+            )
+            return State(covers[0] if covers else None, skipped, tuple(row[0] for row in prices))

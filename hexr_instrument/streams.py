@@ -1,0 +1,108 @@
+"""Streams stay the SDK's own objects: what ends a call whose body is still open.
+
+Two kinds: an HTTP response that somebody closes (its `close` is hooked on the instance, weakly, so that a dropped
+stream is freed as without us), and a generator that is our target's own result.
+"""
+
+from __future__ import annotations
+
+import sys
+import time
+import weakref
+from collections.abc import AsyncGenerator, AsyncIterator, Generator, Iterator
+from types import FrameType
+from typing import Any
+
+from .guard import guarded
+from .recorder import Live
+
+_MARK = "_hexr_call"
+
+
+def live_of(response: Any) -> Live | None:
+    """The call that an open response belongs to."""
+    return getattr(response, _MARK, None)
+
+
+def defer(response: Any, live: Live) -> None:
+    """Lets the call end when the response's body has been read, is closed, fails, or is dropped."""
+    kind = type(response)
+    weak = weakref.ref(response)
+    # A JSON body is closed by the read that comes before its parsing: the first close is not the end.
+    waits = [not live.call.request.stream]
+    closed_at: list[int] = []
+
+    def ending(frame: FrameType) -> None:
+        if not closed_at:
+            closed_at.append(time.perf_counter_ns())
+        if waits[0] and live.call.payload is None:
+            waits[0] = False
+            return
+        _unhook(weak())
+        live.end(_failure(frame), at=closed_at[0])
+
+    def close() -> Any:
+        guarded(ending, sys._getframe(1))
+        whole = weak()
+        return None if whole is None else kind.close(whole)
+
+    def aclose() -> Any:
+        guarded(ending, sys._getframe(1))
+        whole = weak()
+        return _nothing() if whole is None else kind.aclose(whole)
+
+    setattr(response, _MARK, live)
+    response.close = close
+    response.aclose = aclose
+    weakref.finalize(response, guarded, live.end)
+
+
+async def _nothing() -> None:
+    return None
+
+
+def _unhook(response: Any) -> None:
+    for name in ("close", "aclose", _MARK):
+        vars(response).pop(name, None)
+
+
+def _failure(frame: FrameType) -> BaseException | None:
+    """What the SDK's own reader is failing with, if it is that reader that closes the response.
+
+    `exc_info` alone would also show what the program is handling around its loop; the traceback tells them apart.
+    """
+    error = sys.exc_info()[1]
+    at = None if error is None else error.__traceback__
+    while at is not None:
+        if at.tb_frame is frame:
+            return None if isinstance(error, GeneratorExit) else error
+        at = at.tb_next
+    return None
+
+
+def watch(chunks: Iterator[Any], live: Live) -> Generator[Any, Any, None]:
+    """The same chunks, each shown to the call, which ends with them."""
+    try:
+        for chunk in chunks:
+            guarded(live.feed, chunk)
+            yield chunk
+    finally:
+        _end(live)
+
+
+async def awatch(chunks: AsyncIterator[Any], live: Live) -> AsyncGenerator[Any, None]:
+    """The asynchronous twin of `watch`."""
+    try:
+        async for chunk in chunks:
+            guarded(live.feed, chunk)
+            yield chunk
+    finally:
+        _end(live)
+        closing = getattr(chunks, "aclose", None)
+        if closing is not None:
+            await closing()
+
+
+def _end(live: Live) -> None:
+    frame = sys._getframe(1)
+    guarded(live.end, _failure(frame))

@@ -1,0 +1,172 @@
+"""A record as the OpenTelemetry data model sees it: span name, attributes, status. Pure, and without the SDK."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from . import names
+from .call import USD, Call, Caller
+
+Record = dict[str, Any]
+
+
+def of_call(call: Call) -> Record:
+    """The record of a finished call: what one journal line says, with the keys that are unknown left out.
+
+    Times are nanoseconds since the epoch, durations nanoseconds, amounts 1e-12 USD, ids lower-case hexadecimal.
+    """
+    request, response = call.request, call.response
+    record: Record = {
+        "kind": "call",
+        "id": f"{call.span_id:016x}",
+        "trace": f"{call.trace_id:032x}",
+        "parent": None if call.parent_id is None else f"{call.parent_id:016x}",
+        "sampled": call.sampled,
+        "start": call.start,
+        "end": call.end,
+        "op": request.operation,
+        "format": request.format.name,
+        "provider": request.provider,
+        "model": request.model,
+        "host": request.host,
+        "port": request.port,
+        "stream": request.stream or None,
+        "first_chunk": call.first_chunk,
+        "params": request.parameters or None,
+        "error": call.error,
+        "status": call.status_code,
+        "cost": call.cost,
+        "cost_status": call.cost_status,
+        "cost_source": call.cost_source,
+        **of_caller(call.caller),
+    }
+    if response is not None:
+        record |= {
+            "served": response.model,
+            "response_id": response.id,
+            "finish": list(response.finish_reasons) or None,
+            "tier": response.service_tier,
+            "usage": (response.usage.known() if response.usage else None) or None,
+            "extras": response.extras or None,
+        }
+    return {key: value for key, value in record.items() if value is not None}
+
+
+def of_caller(caller: Caller) -> Record:
+    """The keys of a record that say who made the call."""
+    return {
+        "agent": caller.agent,
+        "role": caller.role,
+        "tenant": caller.tenant,
+        "labels": dict(caller.labels) or None,
+    }
+
+
+def span_name(record: Mapping[str, Any]) -> str:
+    """`{operation} {model}`, or `invoke_agent {name}`; the operation alone where there is no second word."""
+    if record["kind"] == "agent":
+        return f"{names.INVOKE_AGENT} {record['agent']}"
+    return f"{record['op']} {record['model']}" if record.get("model") else record["op"]
+
+
+def start_attributes(record: Mapping[str, Any]) -> dict[str, Any]:
+    """What is known before the request is sent: samplers may look at it."""
+    attributes: dict[str, Any] = {
+        names.OPERATION: record["op"],
+        names.PROVIDER: record["provider"],
+        names.SYSTEM: record["provider"],
+        names.REQUEST_MODEL: record.get("model"),
+        names.SERVER_ADDRESS: record.get("host"),
+        names.SERVER_PORT: record.get("port"),
+        names.REQUEST_STREAM: record.get("stream"),
+        **caller_attributes(record),
+    }
+    return _present(attributes)
+
+
+def caller_attributes(record: Mapping[str, Any]) -> dict[str, Any]:
+    """Who made the call."""
+    labels: Mapping[str, str] = record.get("labels") or {}
+    return _present(
+        {
+            names.HEXR_AGENT: record.get("agent"),
+            names.HEXR_TENANT: record.get("tenant"),
+            names.HEXR_ROLE: record.get("role"),
+            **{names.LABEL + name: value for name, value in labels.items()},
+        }
+    )
+
+
+def attributes(record: Mapping[str, Any]) -> dict[str, Any]:
+    """All attributes of a record's span."""
+    if record["kind"] == "agent":
+        return _agent_attributes(record)
+    usage: Mapping[str, int] = record.get("usage") or {}
+    inputs, outputs = usage.get("input"), usage.get("output")
+    first_chunk: int | None = record.get("first_chunk")
+    cost: int | None = record.get("cost")
+    found: dict[str, Any] = {
+        **start_attributes(record),
+        **_request_attributes(record),
+        names.RESPONSE_ID: record.get("response_id"),
+        names.RESPONSE_MODEL: record.get("served"),
+        names.FINISH_REASONS: record.get("finish"),
+        names.FIRST_CHUNK: None if first_chunk is None else first_chunk / 1e9,
+        **{
+            attribute: usage[field]
+            for field, attribute in names.USAGE.items()
+            if usage.get(field) or (field in ("input", "output") and field in usage)
+        },
+        names.TOTAL_TOKENS: None if inputs is None and outputs is None else (inputs or 0) + (outputs or 0),
+        names.COST: None if cost is None else cost / USD,
+        names.COST_SOURCE: record.get("cost_source"),
+        names.COST_STATUS: record.get("cost_status"),
+        names.DURATION: round((record["end"] - record["start"]) / 1e6, 3),
+        names.ERROR_TYPE: record.get("error"),
+        names.STATUS_CODE: record.get("status"),
+    }
+    return _present(found)
+
+
+def _request_attributes(record: Mapping[str, Any]) -> dict[str, Any]:
+    parameters: Mapping[str, Any] = record.get("params") or {}
+    found: dict[str, Any] = {}
+    for name, attribute in names.REQUEST.items():
+        value = parameters.get(name)
+        if value is None:
+            continue
+        if name in names.FLOATS:
+            value = float(value) if type(value) in (int, float) else None
+        elif name in names.INTEGERS:
+            value = value if type(value) is int else None
+        elif name in names.LISTS:
+            value = [value]
+        found[attribute] = value
+    if record["provider"] == "openai":
+        tier = parameters.get("service_tier")
+        found[names.OPENAI["request_service_tier"]] = tier if tier != "auto" else None
+        found[names.OPENAI["service_tier"]] = record.get("tier")
+        found[names.OPENAI["system_fingerprint"]] = (record.get("extras") or {}).get("system_fingerprint")
+        api = record.get("format")
+        found[names.OPENAI["api_type"]] = api if api in names.OPENAI_API_TYPES else None
+    return found
+
+
+def _agent_attributes(record: Mapping[str, Any]) -> dict[str, Any]:
+    return _present(
+        {
+            names.OPERATION: names.INVOKE_AGENT,
+            names.AGENT_NAME: record["agent"],
+            **caller_attributes(record),
+            names.USAGE["input"]: record.get("input"),
+            names.USAGE["output"]: record.get("output"),
+            names.HEXR_AGENT_CALLS: record["calls"],
+            names.HEXR_AGENT_COST: None if record.get("cost") is None else record["cost"] / USD,
+            names.ERROR_TYPE: record.get("error"),
+        }
+    )
+
+
+def _present(found: dict[str, Any]) -> dict[str, Any]:
+    return {name: value for name, value in found.items() if value is not None}

@@ -1,0 +1,42 @@
+"""Boot file: Python's `site` runs it where its folder is on PYTHONPATH. Valid from Python 2.7 on.
+
+Inserts one import finder (see hexr_instrument/start.py), leaves `sys.path` as it would be without it, and runs the
+`sitecustomize` that it shadows.
+"""
+import os
+import sys
+
+
+def _boot():
+    here = os.path.dirname(os.path.abspath(__file__))
+    sys.path[:] = [entry for entry in sys.path if os.path.abspath(entry or ".") != here or entry == ""]
+    if sys.version_info < (3, 10) or getattr(sys, "_hexr_booted", False):
+        return
+    sys._hexr_booted = True
+    try:
+        from hexr_instrument import start
+
+        start.start()
+    except Exception:
+        # Another Python's environment, or a package that is half installed: the program runs without us.
+        if os.environ.get("HEXR_DEBUG"):
+            sys.excepthook(*sys.exc_info())
+
+
+def _chain():
+    """Runs the shadowed module under its own name; what it raises is shown by `site`, as without us."""
+    ours = sys.modules.pop(__name__, None)
+    try:
+        import sitecustomize  # noqa: F401
+    except ImportError as error:
+        # Python 2 has no `name`; there, the message ends with it.
+        if getattr(error, "name", str(error).split(" ")[-1]) != __name__:
+            raise
+    finally:
+        if __name__ not in sys.modules and ours is not None:
+            sys.modules[__name__] = ours
+
+
+if __name__ == "sitecustomize":
+    _boot()
+    _chain()
