@@ -22,6 +22,7 @@ APPLICATION = 0x68657872
 """`PRAGMA application_id`: "hexr"."""
 _BUSY = 30
 """Seconds to wait for another process that is writing."""
+# ruff: noqa: S608  (the only names in this SQL are ours)
 _TABLES = f"""
 CREATE TABLE facets (
     id INTEGER PRIMARY KEY,
@@ -53,8 +54,8 @@ CREATE VIEW records AS SELECT
     input, output, cache_read, cache_write, reasoning, usage, labels, finish, response, stream
     FROM calls JOIN facets ON facets.id = facet LEFT JOIN segments ON segments.id = segment;
 """
-"""What calls have in common is stored once, in `facets`: a report reads a narrow index and no text. `records` is
-the flat view for people. Amounts are 1e-12 USD, times and durations nanoseconds."""
+"""What calls have in common is stored once, in `facets`: a report reads a narrow index and no text. `records`
+is the flat view for people. Amounts are 1e-12 USD, times and durations nanoseconds."""
 
 
 class StoreError(Exception):

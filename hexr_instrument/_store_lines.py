@@ -148,7 +148,7 @@ def read_entry(line: bytes) -> Entry | None:
 
 
 def _cost_status(fields: dict[str, Any], cost: int | None, *, known: bool) -> str:
-    """The status as stated, unless the record's own cost contradicts it: an unknown cost is never `priced`."""
+    """The status as stated, unless the record's cost contradicts it: an unknown cost is never `priced`."""
     stated = fields.get("cost_status")
     if stated == "partial":
         return "partial"

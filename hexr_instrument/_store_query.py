@@ -213,7 +213,7 @@ def _sums_by_facet(connection: sqlite3.Connection, facets: Iterable[int], since:
 def _sums_by_segment(
     connection: sqlite3.Connection, by: Sequence[str], run: str | None, since: int, until: int
 ) -> _Sums:
-    """Grouped by what the covering index lacks: a run's calls by way of its segments, or a range of the table."""
+    """Grouped by what the covering index lacks: a run's calls by its segments, or a range of the table."""
     segment = "segment" if by else "NULL"
     labels = "calls.labels" if any(name not in SEGMENT_COLUMNS for name in by) else "NULL"
     source = (

@@ -1,7 +1,7 @@
 """What changes the store: a segment's lines go in once, the oldest calls go out.
 
-The offset of a segment moves in the transaction that inserts its calls, and a call's span id is its key: however
-many processes take in the same segment, and wherever they are killed, each call is in the store once.
+The offset of a segment moves in the transaction that inserts its calls, and a call's span id is its key:
+however many processes take in a segment, and wherever they are killed, each call is in the store once.
 """
 
 from __future__ import annotations
@@ -148,7 +148,7 @@ def _lines(segment: BinaryIO, offset: int) -> tuple[list[bytes], int]:
 def _read_and_insert(connection: sqlite3.Connection, segment: BinaryIO, header: Header, name: str) -> int:
     """Moves a segment's new lines into the tables; how many calls are new.
 
-    Lines are read and parsed before the lock is taken; if somebody else took them in meanwhile, the offset has moved.
+    Lines are read and parsed before the lock is taken; the offset tells if somebody else took them in then.
     """
     added = 0
     while True:

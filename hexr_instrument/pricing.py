@@ -140,9 +140,7 @@ class Table:
         }
         self._plans: dict[tuple[str, str | None, str | None], _Plan] = {}
 
-    def cost(
-        self, usage: Usage, provider: str, model: str | None, when: int, *, tier: str | None = None
-    ) -> int | None:
+    def cost(self, usage: Usage, provider: str, model: str | None, when: int, *, tier: str | None = None) -> int | None:
         """See `cost`."""
         plan = self._plans.get((provider, model, tier))
         if plan is None or not plan.since <= when < plan.until:
@@ -223,11 +221,7 @@ class Table:
         if name in self._providers:
             return name
         return next(
-            (
-                key
-                for key, each in self._providers.items()
-                if "match" in each and _matches(each["match"], name)
-            ),
+            (key for key, each in self._providers.items() if "match" in each and _matches(each["match"], name)),
             None,
         )
 
@@ -255,8 +249,7 @@ class Table:
             return tuple(
                 (left, right)
                 for left, right in combinations(range(len(fields)), 2)
-                if (both := fields[left] | fields[right]) == within[unit]
-                and both not in (fields[left], fields[right])
+                if (both := fields[left] | fields[right]) == within[unit] and both not in (fields[left], fields[right])
             )
 
         counts = sorted((name for name in prices if name != "requests"), key=lambda name: -len(within[name]))
@@ -280,9 +273,7 @@ class Table:
             ),
             checks=tuple(check for check in checks if check[2] or check[3]),
             unpriced=tuple(
-                index
-                for index, field in enumerate(fields)
-                if not any(within[name] <= field for name in counts)
+                index for index, field in enumerate(fields) if not any(within[name] <= field for name in counts)
             ),
             per_request=billed is not known,
             starts=tuple(starts),
@@ -313,9 +304,7 @@ def cost(usage: Usage, provider: str, model: str | None, when: int, *, tier: str
     return (_shipped or shipped()).cost(usage, provider, model, when, tier=tier)
 
 
-def explain(
-    usage: Usage, provider: str, model: str | None, when: int, *, tier: str | None = None
-) -> Explanation:
+def explain(usage: Usage, provider: str, model: str | None, when: int, *, tier: str | None = None) -> Explanation:
     """How `cost` comes to its answer: what matched, each unit with its price, or the reason for None.
 
     Args:
@@ -365,8 +354,7 @@ def _quantities(plan: _Plan, usage: Usage) -> list[int] | str:
             return f"no price for {_COUNTED[index]}"
     for name, index, parts, pairs in plan.checks:
         if (index is None or values[index] is None) and (
-            any(values[part] for part in parts)
-            or any(values[left] and values[right] for left, right in pairs)
+            any(values[part] for part in parts) or any(values[left] and values[right] for left, right in pairs)
         ):
             return f"{name} is not known, and other counts say that there is some"
     quantities: list[int] = []

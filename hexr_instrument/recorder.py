@@ -296,8 +296,10 @@ class Recorder:
         if call.payload is not None:
             call.response = guarded(wire.response, call.payload) or Response()
         failed = isinstance(error, Exception)
-        complete = call.payload is not None and bool(guarded(wire.finished, call.payload))
-        call.partial = (call.request.stream and not complete and not failed) or (error is not None and not failed)
+        cancelled = error is not None and not failed
+        # A body that was read byte by byte was never parsed: it has no usage, but it was not cut short.
+        cut = call.request.stream and call.payload is not None and not guarded(wire.finished, call.payload)
+        call.partial = cancelled or (cut and not failed)
         if error is not None and failed:
             call.error = error_type(error)
             status = getattr(error, "status_code", None) or getattr(error, "code", None)

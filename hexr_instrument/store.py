@@ -1,7 +1,7 @@
 """The local store: finished calls from the journal's segments, in one SQLite file that many processes share.
 
-Connections are opened for one task and closed again: a fork inherits none, and a file that somebody moved away is
-made anew.
+Connections are opened for one task and closed again: a fork inherits none, and a file that was moved away is made
+anew.
 """
 
 from __future__ import annotations
@@ -63,8 +63,8 @@ class Store:
     def ingest(self, segment_path: Path | str) -> int:
         """Takes in the whole lines of a segment that were not taken in before.
 
-        A torn last line is left for later. A segment that is gone counts as empty, as does one whose header says
-        that its calls are not to be kept.
+        A torn last line is left for later. A segment that is gone counts as empty, as does one whose header
+        says that its calls are not to be kept.
 
         Returns:
             How many calls are new in the store.
@@ -121,8 +121,8 @@ class Store:
         """The sums of calls in groups, the most expensive first, ties by name.
 
         Args:
-            by: Names from `COLUMNS`, of labels, or of resource attributes. `model` is the model as served, or as
-                requested where that is unknown.
+            by: Names from `COLUMNS`, of labels, or of resource attributes. `model` is the model as served, or
+                as requested where that is unknown.
             only: Which calls count; all by default.
             zone: Where `day` begins and ends.
 

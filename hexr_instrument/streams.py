@@ -32,24 +32,32 @@ def defer(response: Any, live: Live) -> None:
     waits = [not live.call.request.stream]
     closed_at: list[int] = []
 
-    def ending(frame: FrameType) -> None:
+    def ending(frame: FrameType, response: Any) -> None:
         if not closed_at:
             closed_at.append(time.perf_counter_ns())
         if waits[0] and live.call.payload is None:
             waits[0] = False
             return
-        _unhook(weak())
+        _unhook(response)
         live.end(_failure(frame), at=closed_at[0])
 
+    def closing(frame: FrameType, hook: str) -> Any:
+        """The response that is being closed: the collector clears weak references before it finalises a generator."""
+        found = weak()
+        if found is None:
+            hooks = (getattr(each, "__dict__", {}).get(hook) for each in frame.f_locals.values())
+            mine = close if hook == "close" else aclose
+            found = next((each for each, its in zip(frame.f_locals.values(), hooks, strict=True) if its is mine), None)
+        guarded(ending, frame, found)
+        return found
+
     def close() -> Any:
-        guarded(ending, sys._getframe(1))
-        whole = weak()
-        return None if whole is None else kind.close(whole)
+        found = guarded(closing, sys._getframe(1), "close")
+        return None if found is None else kind.close(found)
 
     def aclose() -> Any:
-        guarded(ending, sys._getframe(1))
-        whole = weak()
-        return _nothing() if whole is None else kind.aclose(whole)
+        found = guarded(closing, sys._getframe(1), "aclose")
+        return _nothing() if found is None else kind.aclose(found)
 
     setattr(response, _MARK, live)
     response.close = close
@@ -63,7 +71,7 @@ async def _nothing() -> None:
 
 def _unhook(response: Any) -> None:
     for name in ("close", "aclose", _MARK):
-        vars(response).pop(name, None)
+        getattr(response, "__dict__", {}).pop(name, None)
 
 
 def _failure(frame: FrameType) -> BaseException | None:

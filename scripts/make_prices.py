@@ -91,7 +91,8 @@ def rule(clause: Any) -> Any:
             rules: list[Any] = []
             for each in map(rule, clause.or_):
                 rules.extend(each if isinstance(each, list) else [each])
-            return rules
+            # Names that differ in case only are one rule here.
+            return [each for index, each in enumerate(rules) if each not in rules[:index]]
         case ClauseAnd():
             return {"and": [rule(each) for each in clause.and_]}
         case ClauseStartsWith():
@@ -160,9 +161,7 @@ def validate(model: ModelInfo, registry: UnitRegistry) -> None:
         keys = {key for key, value in vars(base).items() if value is not None}
         validate_model_price(keys, registry)
         for variant in variants:
-            validate_model_price(
-                keys | {k for k, v in vars(variant.prices).items() if v is not None}, registry
-            )
+            validate_model_price(keys | {k for k, v in vars(variant.prices).items() if v is not None}, registry)
 
 
 def model(value: ModelInfo) -> list[Any]:
@@ -244,27 +243,17 @@ def render(data: dict[str, Any]) -> str:
     units = ",\n".join(f"{compact(name)}:{compact(unit)}" for name, unit in data["units"].items())
     sections: list[str] = []
     for name, each in data["providers"].items():
-        rest = "".join(
-            f"{compact(key)}:{compact(each[key])}," for key in ("match", "fallback") if key in each
-        )
+        rest = "".join(f"{compact(key)}:{compact(each[key])}," for key in ("match", "fallback") if key in each)
         lines = ",\n".join(map(compact, each["models"]))
         sections.append(f'{compact(name)}:{{{rest}"models":[\n{lines}\n]}}')
-    return (
-        "{"
-        + ",\n".join([*head, f'"units":{{\n{units}\n}}', '"providers":{\n' + ",\n".join(sections)])
-        + "\n}}\n"
-    )
+    return "{" + ",\n".join([*head, f'"units":{{\n{units}\n}}', '"providers":{\n' + ",\n".join(sections)]) + "\n}}\n"
 
 
 def main() -> int:
     """Write or check the file; the exit status is 1 if `--check` finds a difference."""
     parser = argparse.ArgumentParser(description=(__doc__ or "").partition("\n")[0])
-    parser.add_argument(
-        "--released", type=lambda text: date.fromisoformat(text).isoformat(), metavar="YYYY-MM-DD"
-    )
-    parser.add_argument(
-        "--check", action="store_true", help="write nothing; exit with 1 if the file would change"
-    )
+    parser.add_argument("--released", type=lambda text: date.fromisoformat(text).isoformat(), metavar="YYYY-MM-DD")
+    parser.add_argument("--check", action="store_true", help="write nothing; exit with 1 if the file would change")
     arguments = parser.parse_args()
     version = distribution("genai-prices").version
     released = arguments.released or RELEASED.get(version)

@@ -81,7 +81,7 @@ ARITHMETIC = [
      Usage(input=4000, output=1, cache_write=3000), 1000 * 3 + 3000 * 3.75 + 15),
     ("a web search has a price of its own", "anthropic", "claude-sonnet-4-20250514", "standard", NOW,
      Usage(input=1, output=1, web_searches=2), 3 + 15 + 2 * 10_000),
-    ("fast mode is a tier", "anthropic", "claude-opus-4-6", None, at("2026-03-12T23:59:59"),
+    ("the day before, the price was another", "anthropic", "claude-opus-4-6", None, at("2026-03-12T23:59:59"),
      Usage(input=200_001, output=1), 200_001 * 10 + 37.5),
     ("a price begins at midnight UTC of its day", "anthropic", "claude-opus-4-6", None, at("2026-03-13T00:00:00"),
      Usage(input=200_001, output=1), 200_001 * 5 + 25),
@@ -138,7 +138,7 @@ PROVIDERS = [
     ("cerebras", "gpt-oss-120b", "cerebras"),
     ("cohere", "command-r", "cohere"),
     ("deepseek", "deepseek-chat", "deepseek"),
-    ("fireworks_ai", "accounts/fireworks/models/deepseek-v3", "fireworks"),
+    ("fireworks_ai", "accounts/fireworks/models/deepseek-v3p2", "fireworks"),
     ("gcp.gemini", "gemini-2.5-flash", "google"),
     ("gcp.gen_ai", "gemini-2.5-flash", "google"),
     ("gcp.vertex_ai", "claude-sonnet-4@20250514", "google"),
@@ -153,7 +153,7 @@ PROVIDERS = [
     ("voyage_ai", "voyage-3-large", "voyageai"),
     ("x_ai", "grok-4", "x-ai"),
     ("z_ai", "glm-4.6", "zai"),
-    ("zhipu_ai", "glm-4.6", "zhipuai"),
+    ("zhipu_ai", "glm-4.7", "zhipuai"),
 ]
 # fmt: on
 
@@ -162,9 +162,7 @@ PROVIDERS = [
     ("provider", "model", "tier", "when", "usage", "micros"),
     [pytest.param(*row[1:], id=row[0]) for row in ARITHMETIC],
 )
-def test_cost_by_hand(
-    provider: str, model: str, tier: str | None, when: int, usage: Usage, micros: float
-) -> None:
+def test_cost_by_hand(provider: str, model: str, tier: str | None, when: int, usage: Usage, micros: float) -> None:
     """The cost is what a person computes from the provider's price page."""
     expected = round(Decimal(str(round(micros, 6))) * 10**6)
     assert pricing.cost(usage, provider, model, when, tier=tier) == expected
@@ -176,9 +174,7 @@ def test_cost_by_hand(
 @pytest.mark.parametrize(
     ("provider", "model", "tier", "usage", "reason"), [pytest.param(*row[1:], id=row[0]) for row in UNKNOWN]
 )
-def test_unknown_is_none(
-    provider: str, model: str | None, tier: str | None, usage: Usage, reason: str
-) -> None:
+def test_unknown_is_none(provider: str, model: str | None, tier: str | None, usage: Usage, reason: str) -> None:
     """What is not known is None with a reason, and neither 0 nor a guess."""
     assert pricing.cost(usage, provider, model, NOW, tier=tier) is None
     explained = pricing.explain(usage, provider, model, NOW, tier=tier)
@@ -189,7 +185,7 @@ def test_unknown_is_none(
 @pytest.mark.parametrize(("name", "model", "provider"), PROVIDERS)
 def test_provider_names(name: str, model: str, provider: str) -> None:
     """A provider's OpenTelemetry name leads to its prices."""
-    usage = Usage(input=1_000_000, output=1_000_000)
+    usage = Usage(input=1_000_000)
     explained = pricing.explain(usage, name, model, NOW)
     assert (explained.provider, explained.reason) == (provider, None)
     assert explained.cost == pricing.cost(usage, name, model, NOW)
@@ -243,9 +239,7 @@ def test_rounding_happens_once() -> None:
 
 def test_five_minutes_is_the_rest() -> None:
     """Cache writes that do not live for an hour have the five-minute price, where there is one."""
-    table = made(
-        {"input": "1", "cache_write": "2", "cache_write_5m": "3", "cache_write_1h": "4", "output": "1"}
-    )
+    table = made({"input": "1", "cache_write": "2", "cache_write_5m": "3", "cache_write_1h": "4", "output": "1"})
     usage = Usage(input=100, output=0, cache_write=50, cache_write_1h=20)
     assert table.cost(usage, "p", "m", NOW) == (50 * 1 + 30 * 3 + 20 * 4) * USD // 10**6
 
@@ -314,7 +308,7 @@ def test_table_is_what_the_script_writes() -> None:
     assert script.render(script.table(script.RELEASED[TABLE["version"]])) == TEXT
 
 
-# The oracle: genai-prices itself, and three stricter rules of ours, stated in `expected`.
+# The oracle: genai-prices itself, and four stricter rules of ours, stated in `expected`.
 
 GRID = [
     Usage(),
@@ -323,9 +317,7 @@ GRID = [
     Usage(output=77),
     Usage(input=1200, output=340),
     Usage(input=1200, output=341, cache_read=200),
-    Usage(
-        input=50_000, output=1003, cache_read=20_001, cache_write=12_345, cache_write_1h=2345, reasoning=500
-    ),
+    Usage(input=50_000, output=1003, cache_read=20_001, cache_write=12_345, cache_write_1h=2345, reasoning=500),
     Usage(input=999, output=333, input_audio=111, output_audio=222, cache_read=50, cache_read_audio=13),
     Usage(input=999, output=333, input_audio=111, cache_read=50),
     Usage(input=4321, output=1290, input_image=321, output_image=1280),
@@ -386,6 +378,9 @@ def expected(usage: Usage, provider: str, reference: str, when: int, tier: str |
         for key, price in vars(result.model_price).items()
         if price is not None
     ]
+    countable = [registry.units[key].dimensions.items() for key in (*UNITS.values(), "requests")]
+    if not any(unit in countable for unit in priced):
+        return None  # It charges nothing where it has no price of anything that could be counted.
     for name, value in usage.known().items():
         dimensions = registry.units[UNITS[name]].dimensions.items()
         if value and not any(whole <= dimensions for whole in priced):
@@ -426,9 +421,6 @@ def literals(rule: Any) -> list[str]:
     return literals(value) if kind == "and" else [] if kind == "regex" else [value]
 
 
-COMPARED = {"prices": 0, "names": 0}
-
-
 @oracle
 @pytest.mark.parametrize("provider", TABLE["providers"])
 def test_every_model_against_genai_prices(provider: str) -> None:
@@ -447,7 +439,6 @@ def test_every_model_against_genai_prices(provider: str) -> None:
             for tier in tiers if when == NOW or model.price_variants else [None]:
                 for usage in GRID if tier is None else GRID[4:8]:
                     cost = pricing.cost(usage, provider, reference, when, tier=tier)
-                    COMPARED["prices"] += 1
                     assert cost == expected(usage, provider, reference, when, tier), (
                         reference, when, tier, usage,
                     )  # fmt: skip
@@ -460,12 +451,11 @@ def test_every_name_against_genai_prices(provider: str) -> None:
     snapshot = get_snapshot()
     for line in TABLE["providers"][provider]["models"]:
         for name in dict.fromkeys([line[0], *literals(line[1])]):
-            for reference in (name, f"{name.upper()}-20260228", f"{name}-2026-02-28", f"x-{name}-20260230"):
+            for reference in (name, f"{name.upper()}-20260228", f"x-{name}-20260230"):
                 try:
                     found = snapshot.find_provider_model(reference, None, provider, None)
                 except LookupError:
                     found = None
-                plan = pricing.shipped()._plan(provider, reference, NOW, None)
-                COMPARED["names"] += 1
-                assert plan.model == (found and found[1].id), reference
-                assert plan.provider == provider
+                explained = pricing.explain(Usage(), provider, reference, NOW)
+                assert explained.provider == provider
+                assert explained.model == (found and found[1].id), reference

@@ -92,7 +92,9 @@ def _prompt(ask: Ask) -> Prompt:
 
 
 def _schema(declaration: Any) -> Any:
-    return pick(declaration, "parametersJsonSchema") or pick(declaration, "parameters") or {"type": "object"}
+    # The SDK spells one of them in snake case; the API takes both spellings of every field.
+    names = ("parametersJsonSchema", "parameters_json_schema", "parameters")
+    return next((found for name in names if (found := pick(declaration, name))), {"type": "object"})
 
 
 def usage_metadata(ask: Ask, tokens: Tokens) -> JSON:

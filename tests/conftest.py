@@ -1,0 +1,62 @@
+"""What the end-to-end tests share: a loopback provider server, an OTLP receiver, and a program under the launcher."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from support import Done, Run, clean_environment
+
+from hexr_instrument.demo.providers import ProviderServer
+from hexr_instrument.demo.receiver import OtlpReceiver
+
+
+@pytest.fixture
+def providers() -> Iterator[ProviderServer]:
+    """A loopback server that plays all three providers."""
+    with ProviderServer() as server:
+        yield server
+
+
+@pytest.fixture
+def receiver() -> Iterator[OtlpReceiver]:
+    """An OTLP receiver over HTTP."""
+    with OtlpReceiver() as server:
+        yield server
+
+
+@pytest.fixture
+def run(tmp_path: Path, providers: ProviderServer) -> Run:
+    """Runs a program under `hexr-instrument` (or bare) against the loopback server, with a store of its own.
+
+    `run(source)` takes Python source text; `command=[...]` any command; `bare=True` leaves the launcher out;
+    keyword arguments of upper-case names are environment variables.
+    """
+
+    def start(
+        source: str | None = None,
+        *,
+        command: list[str] | None = None,
+        options: tuple[str, ...] = (),
+        bare: bool = False,
+        timeout: float = 60,
+        cwd: Path | None = None,
+        **variables: str,
+    ) -> Done:
+        if source is not None:
+            program = tmp_path / "program.py"
+            program.write_text(source)
+            command = [sys.executable, str(program)]
+        assert command is not None
+        launcher = [] if bare else [sys.executable, "-m", "hexr_instrument", *options]
+        store = tmp_path / "store"
+        environ = clean_environment(HEXR_STORE=str(store), **providers.environment()) | variables
+        done = subprocess.run(
+            [*launcher, *command], env=environ, cwd=cwd or tmp_path, capture_output=True, text=True, timeout=timeout
+        )
+        return Done(done.returncode, done.stdout, done.stderr, Path(environ["HEXR_STORE"]))
+
+    return start

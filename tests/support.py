@@ -1,0 +1,51 @@
+"""A program under the launcher, and what it recorded."""
+
+from __future__ import annotations
+
+import json
+import os
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+ROOT = Path(__file__).resolve().parent.parent
+
+
+@dataclass
+class Done:
+    """A program that has ended, and what it recorded."""
+
+    returncode: int
+    out: str
+    err: str
+    store: Path
+
+    @property
+    def records(self) -> list[dict[str, Any]]:
+        """All records of the journal that have not been taken in yet, in order of their end."""
+        return sorted(records(self.store), key=lambda record: record["end"])
+
+    @property
+    def calls(self) -> list[dict[str, Any]]:
+        """The records that are calls."""
+        return [record for record in self.records if record["kind"] == "call"]
+
+
+def records(store: Path) -> list[dict[str, Any]]:
+    """What the segments of a store hold, headers left out."""
+    lines = [line for path in sorted((store / "journal").glob("*.jsonl")) for line in path.read_text().splitlines()]
+    return [record for line in lines if (record := json.loads(line))["kind"] != "segment"]
+
+
+def clean_environment(**changes: str) -> dict[str, str]:
+    """This process's environment without anything that configures recording."""
+    mine = {
+        name: value
+        for name, value in os.environ.items()
+        if not name.startswith(("HEXR_", "OTEL_", "OPENAI_", "ANTHROPIC_", "GOOGLE_", "GEMINI_", "PYTHON"))
+    }
+    return mine | changes
+
+
+Run = Callable[..., Done]
