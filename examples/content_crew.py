@@ -41,8 +41,8 @@ def research() -> str:
 async def ask_around() -> list[str]:
     """Three questions at once, async; the role comes from the decorator."""
     async with AsyncOpenAI() as client:
-        calls = [client.responses.create(model="gpt-4o-mini", input=f"{TOPIC}: {question}") for question in QUESTIONS]
-        return [answer.output_text for answer in await asyncio.gather(*calls)]
+        asked = (client.responses.create(model="gpt-4o-mini", input=f"{TOPIC}: {each}") for each in QUESTIONS)
+        return [answer.output_text for answer in await asyncio.gather(*asked)]
 
 
 def write(facts: str, answers: list[str]) -> str:
@@ -60,7 +60,8 @@ def edit(draft: str) -> str:
     config = types.GenerateContentConfig(system_instruction="You cut every text to half its length.")
     pieces = gemini.models.generate_content_stream(model="gemini-3.8-flash", contents=draft, config=config)
     text = "".join(piece.text or "" for piece in pieces)
-    return str(hexr_llm(provider="openai", model="gpt-4o", prompt=f"Summarize in one line: {text}", role="editor"))
+    summary = hexr_llm(provider="openai", model="gpt-4o", prompt=f"Summarize in one line: {text}", role="editor")
+    return str(summary)
 
 
 @hexr_agent(name="content-crew", tenant="acme-corp")

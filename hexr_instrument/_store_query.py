@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import heapq
 import json
 import sqlite3
 from collections.abc import Callable, Iterable, Iterator, Sequence
@@ -266,24 +267,36 @@ def last_run(connection: sqlite3.Connection) -> str:
 
 def records(connection: sqlite3.Connection, limit: int, only: Filter) -> list[Record]:
     """The newest calls, the newest first; see `Store.calls`."""
-    conditions, values = ["start >= ?", "start < ?"], [only.since, only.until]
     facets = _facets(connection, only)
-    if only != Filter(since=only.since, until=only.until, run=only.run):
-        conditions.append(f"facet IN ({', '.join(map(str, facets))})")
     run = last_run(connection) if only.run == "last" else only.run
-    if run is not None:
-        conditions.append("segment IN (SELECT id FROM segments WHERE run = ?)")
+    condition, values = "start >= ? AND start < ?", (only.since, only.until)
+    if run is None:
+        # The newest of each facet, then the newest of these: quick however rare the wanted calls are.
+        newest = heapq.nlargest(limit, _newest(connection, facets, limit, only))
+        condition, values = f"calls.rowid IN ({', '.join(str(rowid) for _, rowid in newest)})", ()
+    else:
+        condition += f" AND run = ? AND facet IN ({', '.join(map(str, facets))})"
+        values = (*values, run)
     columns = ", ".join(f"calls.{name}" for name in VALUE_COLUMNS)
     rows = connection.execute(
         f"SELECT calls.id, facet, run, service, {columns} FROM calls"  # noqa: S608
-        f" LEFT JOIN segments ON segments.id = segment WHERE {' AND '.join(conditions)}"
+        f" JOIN segments ON segments.id = segment WHERE {condition}"
         " ORDER BY start DESC, calls.rowid DESC LIMIT ?",
-        (*values, *([] if run is None else [run]), limit),
+        (*values, limit),
     )
     return [
         _record(facets[facet], key, run, service, dict(zip(VALUE_COLUMNS, rest, strict=True)))
         for key, facet, run, service, *rest in rows
     ]
+
+
+def _newest(
+    connection: sqlite3.Connection, facets: Iterable[int], limit: int, only: Filter
+) -> Iterator[tuple[int, int]]:
+    condition = "facet = ? AND start >= ? AND start < ?"
+    query = f"SELECT start, rowid FROM {_COSTS} WHERE {condition} ORDER BY start DESC LIMIT ?"  # noqa: S608
+    for facet in facets:
+        yield from connection.execute(query, (facet, only.since, only.until, limit))
 
 
 def _record(facet: Facet, key: bytes, run: str | None, service: str | None, values: dict[str, Any]) -> Record:

@@ -157,6 +157,11 @@ class Format:
     """Folded payload -> whether the provider said that the response is complete."""
     substance: Callable[[Any], bool]
     """Chunk -> whether it carries output (for the time to first chunk)."""
+    usage_request: Callable[[Any], dict[str, Any] | None] | None = None
+    """Streamed body -> the same body that also asks for usage; None if it asks already. Only for a wire on which a
+    stream carries no usage unless asked."""
+    usage_only: Callable[[Any], bool] | None = None
+    """Chunk -> whether it is there only because usage was asked for."""
     ask: Callable[[Question], dict[str, Any]] | None = None
     """Question -> keyword arguments of the SDK's method, for the direct call."""
     answer: Callable[[Any], str] | None = None
@@ -227,6 +232,11 @@ class Provider:
     """Client -> a second client of the same kind on the same transport."""
     clients: tuple[str, ...]
     """Names of the client classes (anywhere in the MRO) that `hexr_llm(client)` accepts."""
+    amend: Callable[[tuple[Any, ...], Mapping[str, Any], Request], tuple[tuple[Any, ...], dict[str, Any]] | None] | None = (
+        None
+    )
+    """(args, kwargs, Request) of a streamed call -> arguments whose copy of the body asks for usage, or None for what
+    must stay as it is (asked already, or read raw)."""
     direct: Direct | None = None
 
 

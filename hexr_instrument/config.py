@@ -17,6 +17,8 @@ KEEP_SECONDS = 90 * 86400
 _UNITS = {"s": 1, "m": 60, "h": 3600, "d": 86400, "w": 7 * 86400}
 _EXPORTERS = ("otlp", "console", "none")
 _PROTOCOLS = ("http/protobuf", "grpc")
+_USAGE_HOSTS = ("api.openai.com",)
+"""Hosts known to take `stream_options.include_usage`; others may answer 400 to it."""
 _SAMPLERS = (
     "always_on",
     "always_off",
@@ -49,6 +51,12 @@ VARIABLES = (
     Variable("HEXR_AGENT_TENANT", "none", "Tenant of calls for which nothing else names one."),
     Variable("HEXR_LABELS", "none", "Labels on every record: `team=search,env=prod`."),
     Variable("HEXR_EXIT_TIMEOUT", "2", "Seconds that delivery may delay the program's exit, at most."),
+    Variable(
+        "HEXR_STREAM_USAGE",
+        "auto",
+        "Whether an OpenAI chat stream that does not ask for usage is made to: `auto` at api.openai.com, `always`, "
+        "`never`, or further hosts by name, with commas.",
+    ),
     Variable("HEXR_NATIVE_SPANS", "mute", "`keep` leaves on the spans that an SDK emits itself for the same request."),
     Variable("HEXR_DEBUG", "false", "`true` prints faults of the boot file to stderr."),
     Variable("OTEL_SDK_DISABLED", "false", "`true` is the same as HEXR_DISABLED."),
@@ -123,6 +131,17 @@ def _choice(*words: str) -> Callable[[str], str]:
     return read
 
 
+def _hosts(value: str) -> tuple[str, ...]:
+    words = [word.strip().lower() for word in value.split(",") if word.strip()]
+    if words == ["always"]:
+        return ("*",)
+    if words == ["never"]:
+        return ()
+    if {"always", "never"} & set(words) or any("/" in word or " " in word for word in words):
+        raise ConfigError("use auto, always, never, or host names with commas")
+    return (*_USAGE_HOSTS, *(word for word in words if word != "auto"))
+
+
 def _exporters(value: str) -> tuple[str, ...]:
     return tuple(_choice(*_EXPORTERS)(each) for each in value.split(",") if each.strip())
 
@@ -150,6 +169,8 @@ class Config:
     """The run that the launcher gave this process; None where there was no launcher."""
     exit_timeout: float
     native_spans: bool
+    stream_usage: tuple[str, ...]
+    """Hosts whose chat streams are made to carry usage; `*` is every host."""
     sampler: str
     ratio: float
     service: str | None
@@ -205,6 +226,7 @@ class Config:
             labels=read("HEXR_LABELS", _labels, ()),
             run=read("HEXR_RUN", _name, None),
             exit_timeout=read("HEXR_EXIT_TIMEOUT", seconds, 2.0),
+            stream_usage=read("HEXR_STREAM_USAGE", _hosts, _USAGE_HOSTS),
             native_spans=read("HEXR_NATIVE_SPANS", _choice("mute", "keep"), "mute") == "keep",
             sampler=read("OTEL_TRACES_SAMPLER", _choice(*_SAMPLERS), "parentbased_always_on"),
             ratio=read("OTEL_TRACES_SAMPLER_ARG", _ratio, 1.0),

@@ -85,13 +85,21 @@ def _begin(
     request = provider.request(instance, args, kwargs, target.name)
     if request is None:
         return None
+    amended = None
+    hosts = recorder.config.stream_usage
+    if request.stream and provider.amend is not None and ("*" in hosts or request.host in hosts):
+        amended = guarded(provider.amend, args, kwargs, request)
     registered = getattr(provider.owner(instance), REGISTRATION, None)
-    return recorder.begin(request, registered)
+    live = recorder.begin(request, registered)
+    live.amended = amended
+    return live
 
 
 def _settle(provider: Provider, live: Live, result: Any) -> None:
     outcome = guarded(provider.outcome, result)
     if outcome is not None and outcome.body is not None:
+        if live.amended is not None:
+            guarded(streams.hide, result, live)
         streams.defer(outcome.body, live)
         return
     if outcome is not None and outcome.payload is not None:
@@ -109,6 +117,7 @@ def _call(provider: Provider, target: Target, recorder: Recorder) -> Wrapper:
         live = guarded(_begin, provider, target, recorder, instance, args, kwargs)
         if live is None:
             return wrapped(*args, **kwargs)
+        args, kwargs = live.amended or (args, kwargs)
         try:
             result = wrapped(*args, **kwargs)
         except BaseException as error:
@@ -126,6 +135,7 @@ def _acall(provider: Provider, target: Target, recorder: Recorder) -> Wrapper:
         live = guarded(_begin, provider, target, recorder, instance, args, kwargs)
         if live is None:
             return await wrapped(*args, **kwargs)
+        args, kwargs = live.amended or (args, kwargs)
         try:
             result = await wrapped(*args, **kwargs)
         except BaseException as error:
@@ -176,14 +186,28 @@ def _astream(provider: Provider, target: Target, recorder: Recorder) -> Wrapper:
 def _feed(provider: Provider, target: Target, recorder: Recorder) -> Wrapper:
     """A parsed body or an event: it belongs to its response's call, or else to the one under way."""
 
-    def feed(kwargs: dict[str, Any]) -> None:
+    def feed(kwargs: dict[str, Any]) -> Live | None:
+        """The call whose added usage chunk this is, if it is one."""
         live = streams.live_of(kwargs.get("response")) or CURRENT.get()
-        if live is not None:
-            live.feed(kwargs.get("data"))
+        if live is None:
+            return None
+        data = kwargs.get("data")
+        live.feed(data)
+        if live.amended is None or type(data) is not dict:
+            return None
+        added = live.call.request.format.usage_only
+        if added is not None and added(data):
+            return live
+        if data.get("usage", live) is None:  # asking for usage puts a null into each other chunk
+            del data["usage"]
+        return None
 
     def wrapper(wrapped: Callable[..., Any], instance: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
-        guarded(feed, kwargs)
-        return wrapped(*args, **kwargs)
+        live = guarded(feed, kwargs)
+        result = wrapped(*args, **kwargs)
+        if live is not None:
+            live.hidden = result
+        return result
 
     return wrapper
 

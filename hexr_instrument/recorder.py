@@ -42,7 +42,19 @@ def package_version() -> str:
 class Live:
     """A call that has started and not yet ended."""
 
-    __slots__ = ("__weakref__", "_ended", "_lock", "call", "clock", "invocation", "recorder", "span", "token")
+    __slots__ = (
+        "__weakref__",
+        "_ended",
+        "_lock",
+        "amended",
+        "call",
+        "clock",
+        "hidden",
+        "invocation",
+        "recorder",
+        "span",
+        "token",
+    )
 
     def __init__(self, recorder: Recorder, call: Call, span: Span | None, invocation: Any) -> None:
         self.recorder = recorder
@@ -52,6 +64,10 @@ class Live:
         self.invocation = invocation
         self.clock = time.perf_counter_ns()
         self.token: Any = None
+        self.amended: tuple[tuple[Any, ...], dict[str, Any]] | None = None
+        """The arguments of the request where they are not the caller's own: with usage asked for."""
+        self.hidden: Any = None
+        """The parsed chunk that the caller did not ask for."""
         self._ended = False
         self._lock = threading.Lock()
 

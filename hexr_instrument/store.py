@@ -1,7 +1,7 @@
 """The local store: finished calls from the journal's segments, in one SQLite file that many processes share.
 
-Connections are opened for one task and closed again: a fork inherits none, and a file that was moved away is made
-anew.
+Connections are opened for one task and closed again: a fork inherits none, and a file that was moved away is
+made anew.
 """
 
 from __future__ import annotations

@@ -88,6 +88,24 @@ def _failure(frame: FrameType) -> BaseException | None:
     return None
 
 
+def hide(stream: Any, live: Live) -> None:
+    """Keeps the chunk that the caller did not ask for out of an SDK's stream, which stays the same object."""
+    chunks = stream._iterator
+    stream._iterator = _ahide(chunks, live) if hasattr(chunks, "__anext__") else _hide(chunks, live)
+
+
+def _hide(chunks: Iterator[Any], live: Live) -> Generator[Any, Any, None]:
+    for chunk in chunks:
+        if chunk is not live.hidden:
+            yield chunk
+
+
+async def _ahide(chunks: AsyncIterator[Any], live: Live) -> AsyncGenerator[Any, None]:
+    async for chunk in chunks:
+        if chunk is not live.hidden:
+            yield chunk
+
+
 def watch(chunks: Iterator[Any], live: Live) -> Generator[Any, Any, None]:
     """The same chunks, each shown to the call, which ends with them."""
     try:

@@ -9,6 +9,7 @@ from __future__ import annotations
 import atexit
 import contextlib
 import os
+import sys
 import threading
 import time
 from collections import deque
@@ -275,6 +276,7 @@ class Worker:
         self._retry_at = 0.0
         self._wake.set()
         self._ended.wait(self._config.exit_timeout)
+        _restore_interrupt()
 
     def _clean(self) -> None:
         """Removes this process's segment if every record of it was delivered."""
@@ -305,6 +307,17 @@ class Worker:
         self._ingested = 0
         self.spans.clear()
         self._journal.after_fork()
+
+
+def _restore_interrupt() -> None:
+    """Lets a program that ended by Ctrl-C still end as killed by SIGINT.
+
+    CPython remembers an unhandled KeyboardInterrupt in a flag that each evaluation of source text clears, in whichever
+    thread; the SDK's modules evaluate some while the worker imports them. Evaluating one that raises sets it again.
+    """
+    if getattr(sys, "last_type", None) is KeyboardInterrupt and not hasattr(sys, "ps1"):
+        with contextlib.suppress(KeyboardInterrupt):
+            exec("raise KeyboardInterrupt")  # noqa: S102
 
 
 def _write_offset(segment: Path, offset: int) -> None:

@@ -104,9 +104,10 @@ class ProviderServer:
             "ANTHROPIC_API_KEY": "sk-ant-fake-hexr-demo-0000",
             "GOOGLE_GEMINI_BASE_URL": self.google,
             "GOOGLE_VERTEX_BASE_URL": self.google,
-            "GEMINI_API_KEY": "fake-hexr-demo-0000",
-            # google-genai prefers these: a real key or project of the user's must not win here.
-            "GOOGLE_API_KEY": "",
+            # Every google-genai reads this name, and warns where the other one is set beside it.
+            "GOOGLE_API_KEY": "fake-hexr-demo-0000",
+            "GEMINI_API_KEY": "",
+            # A project of the user's must not win here.
             "GOOGLE_GENAI_USE_VERTEXAI": "false",
             "GOOGLE_GENAI_USE_ENTERPRISE": "false",
             "NO_PROXY": no_proxy,

@@ -11,6 +11,7 @@ So a request of 15 words and an answer of 40 are 150 and 400 tokens, and their c
 
 from __future__ import annotations
 
+import hashlib
 import json
 import re
 import threading
@@ -191,8 +192,26 @@ def _text(prompt: Prompt, reply: Reply) -> str:
         return reply.text
     if prompt.schema is not None:
         return json.dumps(example(prompt.schema))
-    subject = " ".join(" ".join(prose(prompt.turns[-1:])).split()[:8]).rstrip(".?!:;,")
-    return f'On "{subject}": the idea is simple, the details matter, and small steps bring the best results.'
+    seed = int.from_bytes(hashlib.sha256(" ".join(prose(prompt.turns)).encode()).digest()[:4], "big")
+    sentences = (_SENTENCES[(seed + 5 * at) % len(_SENTENCES)] for at in range(3 + seed % 4))
+    return " ".join(sentences)
+
+
+_SENTENCES = (
+    "Start with the smallest version that works.",
+    "Measure first, then change one thing at a time.",
+    "Most of the cost comes from a few long prompts.",
+    "A clear owner matters more than a clever tool.",
+    "Write down what you expect before you look.",
+    "What is visible every day gets better every week.",
+    "The second attempt is usually half as long.",
+    "Ask who pays, and the design becomes simpler.",
+    "Good defaults save more than good intentions.",
+    "Keep what is used, and remove the rest.",
+    "Fast feedback beats a perfect plan.",
+    "Plain words travel further.",
+)
+"""What the model says where nobody scripted it: three to six of these, chosen by the request."""
 
 
 # ---- Reading a request ------------------------------------------------------------------------------------

@@ -104,6 +104,19 @@ def substance(chunk: Any) -> bool:
     return any(pick(delta, name) for name in ("content", "tool_calls", "refusal", "audio", "reasoning_content"))
 
 
+def usage_request(body: Any) -> dict[str, Any] | None:
+    """The body with `stream_options.include_usage`, unless it says something about that itself."""
+    options = pick(body, "stream_options")
+    if options is None or type(options) is dict and "include_usage" not in options:
+        return {**body, "stream_options": {**(options or {}), "include_usage": True}}
+    return None
+
+
+def usage_only(chunk: Any) -> bool:
+    """Whether a chunk has usage and no choice: the one that OpenAI adds at the end where usage was asked for."""
+    return pick(chunk, "choices") == [] and pick(chunk, "usage") is not None
+
+
 def ask(question: Question) -> dict[str, Any]:
     """Keyword arguments of `chat.completions.create`."""
     system = [{"role": "system", "content": question.system}] if question.system else []
@@ -118,4 +131,16 @@ def answer(payload: Any) -> str:
     return text(payload, "choices", 0, "message", "content") or text(payload, "choices", 0, "delta", "content") or ""
 
 
-CHAT = Format("chat_completions", "chat", request, response, fold, finished, substance, ask, answer)
+CHAT = Format(
+    "chat_completions",
+    "chat",
+    request,
+    response,
+    fold,
+    finished,
+    substance,
+    usage_request=usage_request,
+    usage_only=usage_only,
+    ask=ask,
+    answer=answer,
+)

@@ -14,5 +14,13 @@ def substance(chunk: Any) -> bool:
 
 
 COMPLETIONS = Format(
-    "completions", "text_completion", chat.request, chat.response, chat.fold, chat.finished, substance
+    "completions",
+    "text_completion",
+    chat.request,
+    chat.response,
+    chat.fold,
+    chat.finished,
+    substance,
+    usage_request=chat.usage_request,
+    usage_only=chat.usage_only,
 )

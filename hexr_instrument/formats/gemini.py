@@ -61,7 +61,8 @@ def request(body: Any) -> dict[str, Any]:
 def _modality(details: Any, name: str) -> int | None:
     if type(details) is not list:
         return None
-    return total(*(number(get(each, "token_count")) for each in details if text(get(each, "modality")) == name))
+    # A breakdown without this modality says that there was none of it.
+    return total(0, *(number(get(each, "token_count")) for each in details if text(get(each, "modality")) == name))
 
 
 def _usage(source: Any) -> Usage | None:
@@ -164,7 +165,7 @@ def _embedding(payload: Any) -> Response:
 
 
 GENERATE_CONTENT = Format(
-    "generate_content", "generate_content", request, response, fold, finished, substance, ask, answer
+    "generate_content", "generate_content", request, response, fold, finished, substance, ask=ask, answer=answer
 )
 EMBED_CONTENT = Format(
     "embed_content", "embeddings", request, _embedding, fold, lambda payload: payload is not None, substance

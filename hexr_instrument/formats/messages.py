@@ -112,4 +112,4 @@ def answer(payload: Any) -> str:
     return "".join(text(block, "text") or "" for block in blocks) if type(blocks) is list else ""
 
 
-MESSAGES = Format("messages", "chat", request, response, fold, finished, substance, ask, answer)
+MESSAGES = Format("messages", "chat", request, response, fold, finished, substance, ask=ask, answer=answer)

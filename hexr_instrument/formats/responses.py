@@ -104,4 +104,4 @@ def answer(payload: Any) -> str:
     return text(payload, "output_text") or ""
 
 
-RESPONSES = Format("responses", "chat", request, response, fold, finished, substance, ask, answer)
+RESPONSES = Format("responses", "chat", request, response, fold, finished, substance, ask=ask, answer=answer)

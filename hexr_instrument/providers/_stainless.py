@@ -6,6 +6,7 @@ parsed body and of every SSE event. Both are unchanged over openai 1.40-3.54 and
 
 from __future__ import annotations
 
+import copy
 import json
 import weakref
 from collections.abc import Callable, Mapping
@@ -68,6 +69,26 @@ def _address(client: Any) -> tuple[str | None, int | None]:
     return host, port
 
 
+def amend(
+    args: tuple[Any, ...], kwargs: Mapping[str, Any], request: Request
+) -> tuple[tuple[Any, ...], dict[str, Any]] | None:
+    """Arguments whose copy of the options asks for usage; None where the body is read raw or asks already."""
+    options = kwargs.get("options") or args[1]
+    headers = pick(options, "headers")
+    if request.format.usage_request is None or pick(options, "extra_json"):
+        return None
+    if type(headers) is dict and any(str(name).lower() == "x-stainless-raw-response" for name in headers):
+        return None
+    body = request.format.usage_request(pick(options, "json_data"))
+    if body is None:
+        return None
+    asking = copy.copy(options)
+    asking.json_data = body
+    if "options" in kwargs:
+        return args, {**kwargs, "options": asking}
+    return (args[0], asking, *args[2:]), dict(kwargs)
+
+
 def outcome(result: Any) -> Outcome:
     """A raw response (read or open), a stream on an open one, or a parsed object whose body was fed before."""
     raw = getattr(result, "http_response", None)
@@ -102,11 +123,11 @@ def _inherit(client: Any) -> Any:
     weak = weakref.ref(client)
     kind = type(client)
 
-    def copy(**changes: Any) -> Any:
+    def again(**changes: Any) -> Any:
         whole = weak()
         made = kind.copy(whole, **changes)
         setattr(made, REGISTRATION, getattr(whole, REGISTRATION, None))
         return _inherit(made)
 
-    client.copy = client.with_options = copy
+    client.copy = client.with_options = again
     return client

@@ -40,6 +40,7 @@ OPENAI = Provider(
     owner=_stainless.owner,
     handle=_stainless.handle,
     clients=("OpenAI", "AsyncOpenAI"),
+    amend=_stainless.amend,
     direct=Direct(
         module="openai",
         client="OpenAI",

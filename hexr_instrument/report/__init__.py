@@ -1,0 +1,204 @@
+"""Reports on the local store; what its commands share: which calls, which stores, and how text is written."""
+
+from __future__ import annotations
+
+import argparse
+import os
+import re
+import sys
+import time
+import unicodedata
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from datetime import datetime, timezone, tzinfo
+from pathlib import Path
+from typing import TextIO
+from zoneinfo import ZoneInfo
+
+from ..store import Filter, Store, StoreError, StoreUnwritableError
+
+__all__ = [
+    "Selection",
+    "StoreError",
+    "UsageError",
+    "add_selection",
+    "complain",
+    "emit",
+    "plain",
+    "prepare",
+    "select",
+]
+
+UNKNOWN = "(unknown)"
+EXIT_TROUBLE = 2
+"""A wrong option, or a store that cannot be read."""
+_UNITS = {"s": 1, "m": 60, "h": 3600, "d": 86400, "w": 7 * 86400}
+_NAMES = ("agent", "tenant", "role", "provider", "model")
+_ASCII = str.maketrans({"├": "|", "└": "`", "│": "|", "─": "-", "…": "~"})
+
+
+class UsageError(Exception):
+    """An option that cannot be used; the message is one line that names it and what would do."""
+
+
+@dataclass(frozen=True, slots=True)
+class Selection:
+    """Which calls a report is about, and in which zone its days are."""
+
+    only: Filter
+    zone: tzinfo
+
+    @property
+    def everything(self) -> bool:
+        """Whether no call is left out."""
+        return self.only == Filter()
+
+
+def add_selection(parser: argparse.ArgumentParser) -> None:
+    """Adds the options that every report has."""
+    group = parser.add_argument_group("which calls")
+    group.add_argument(
+        "--since", metavar="TIME", help="only calls from TIME on: 24h, 7d, 30m ago, or an ISO date"
+    )
+    group.add_argument(
+        "--until", metavar="TIME", help="only calls before TIME; a date means its first moment"
+    )
+    group.add_argument(
+        "--tz", metavar="ZONE", help="zone of days and dates, such as Europe/Berlin (default: UTC)"
+    )
+    group.add_argument(
+        "--run", metavar="ID", help="only calls of one run; `last` is the one that started last"
+    )
+    for name in _NAMES:
+        text = f'only this {name}; may be repeated; "" is a call without one'
+        group.add_argument(f"--{name}", metavar="NAME", action="append", default=[], help=text)
+    text = "directory of a store instead of the default one; may be repeated, then the stores are added up"
+    group.add_argument("--store", metavar="PATH", action="append", default=[], help=text)
+
+
+def select(args: argparse.Namespace, now: int | None = None) -> Selection:
+    """What the options of `add_selection` say.
+
+    Args:
+        args: The parsed options.
+        now: Nanoseconds since the epoch from which ages count; the clock by default.
+
+    Raises:
+        UsageError: a time or zone cannot be read.
+    """
+    now = time.time_ns() if now is None else now
+    zone = _zone(args.tz)
+    only = Filter(
+        since=0 if args.since is None else _moment("--since", args.since, zone, now),
+        until=Filter().until if args.until is None else _moment("--until", args.until, zone, now),
+        run=args.run,
+        **{name: tuple(getattr(args, name)) for name in _NAMES},
+    )
+    if only.since >= only.until:
+        raise UsageError(f"--since {args.since} is not before --until {args.until}; swap them")
+    return Selection(only, zone)
+
+
+def _zone(name: str | None) -> tzinfo:
+    if name is None:
+        return timezone.utc
+    try:
+        return ZoneInfo(name)
+    except (KeyError, ValueError, OSError):
+        text = f"--tz: no zone is named {name!r}; use one such as Europe/Berlin (pip install tzdata has all)"
+        raise UsageError(text) from None
+
+
+def _moment(option: str, text: str, zone: tzinfo, now: int) -> int:
+    """Nanoseconds since the epoch for an age (`24h`) or an ISO date."""
+    if age := re.fullmatch(r"(\d{1,9}(?:\.\d{1,9})?)([smhdw])", text.strip()):
+        return max(0, now - int(float(age[1]) * _UNITS[age[2]] * 1e9))
+    try:
+        # Python 3.10 does not know the Z.
+        moment = datetime.fromisoformat(re.sub(r"[zZ]$", "+00:00", text.strip()))
+        moment = moment if moment.tzinfo else moment.replace(tzinfo=zone)
+        return max(0, int(moment.timestamp()) * 10**9 + moment.microsecond * 1000)
+    except (ValueError, OverflowError):
+        text = f"{option}: {text!r} is no time; use 24h, 7d or 30m, or 2026-01-31 or 2026-01-31T14:00"
+        raise UsageError(text) from None
+
+
+def prepare(args: argparse.Namespace, directory: Path, name: str) -> list[Store]:
+    """The stores to report on, with the waiting calls of processes that are gone taken in.
+
+    A store that cannot take them in is reported as it is, and a line on stderr says so.
+
+    Args:
+        args: The parsed options.
+        directory: The default store.
+        name: The command's name, for the line on stderr.
+
+    Raises:
+        UsageError: `--store` names what is no store.
+        StoreError: a store cannot be used.
+    """
+    stores = [Store(_named(Path(path))) for path in dict.fromkeys(args.store)] or [Store(directory)]
+    for store in stores:
+        try:
+            store.ingest_all()
+        except StoreUnwritableError as error:
+            complain(name, f"{error}; the report shows what is there")
+    return stores
+
+
+def _named(path: Path) -> Path:
+    directory = path.parent if path.name == "hexr.db" and path.is_file() else path
+    if not directory.is_dir():
+        raise UsageError(f"--store: there is no directory {path}; name the one that HEXR_STORE names")
+    if not any((directory / part).exists() for part in ("hexr.db", "journal")):
+        raise UsageError(
+            f"--store: there is no store in {path} (no hexr.db, no journal); name the one HEXR_STORE names"
+        )
+    return directory
+
+
+def plain(name: str | None) -> str:
+    """A recorded name as it may be printed: one line without control and direction characters, never empty."""
+    if name is None:
+        return UNKNOWN
+    kept = (each for each in name if unicodedata.category(each) not in ("Cc", "Cf", "Cs", "Zl", "Zp"))
+    return "".join(kept).strip() or UNKNOWN
+
+
+def styled(stdout: TextIO) -> bool:
+    """Whether colours are welcome: on a terminal, unless NO_COLOR (no-color.org) or TERM says otherwise."""
+    return stdout.isatty() and not os.environ.get("NO_COLOR") and os.environ.get("TERM") != "dumb"
+
+
+def emit(stdout: TextIO, lines: Iterable[str]) -> None:
+    """Writes lines without trailing blanks; what the encoding of `stdout` lacks is written in ASCII's way."""
+    text = "".join(f"{line.rstrip()}\n" for line in lines)
+    encoding = getattr(stdout, "encoding", None) or "utf-8"
+    try:
+        text.encode(encoding)
+    except UnicodeEncodeError:
+        text = text.translate(_ASCII).encode(encoding, "replace").decode(encoding)
+    stdout.write(text)
+
+
+def complain(name: str, line: object) -> None:
+    """Writes one line to stderr."""
+    emit(sys.stderr, [f"hexr-instrument {name}: {plain(str(line))}"])
+
+
+def moment(nanoseconds: int, zone: tzinfo) -> str:
+    """A time to the minute, with its zone."""
+    return f"{datetime.fromtimestamp(nanoseconds // 10**9, zone):%Y-%m-%d %H:%M %Z}"
+
+
+def iso(nanoseconds: int | None) -> str | None:
+    """A time as ISO 8601 in UTC, to the millisecond."""
+    if nanoseconds is None:
+        return None
+    whole, rest = divmod(nanoseconds, 10**9)
+    return f"{datetime.fromtimestamp(whole, timezone.utc):%Y-%m-%dT%H:%M:%S}.{rest // 10**6:03}Z"
+
+
+def covered(stores: Sequence[Store]) -> int | None:
+    """From when on all calls are there (nanoseconds since the epoch); None if none was ever removed."""
+    return max((since for store in stores if (since := store.state().covers_since) is not None), default=None)

@@ -1,0 +1,225 @@
+"""`hexr-instrument calls`: the latest calls, one line each."""
+
+from __future__ import annotations
+
+import argparse
+import json
+import shutil
+from collections.abc import Sequence
+from datetime import datetime, timezone, tzinfo
+from pathlib import Path
+from typing import Any, TextIO
+
+from rich.cells import cell_len, set_cell_size
+
+from ..store import Record, StoreError
+from . import (
+    EXIT_TROUBLE,
+    UNKNOWN,
+    UsageError,
+    add_selection,
+    complain,
+    covered,
+    emit,
+    iso,
+    plain,
+    prepare,
+    select,
+)
+from .money import USD_DIGITS, decimals, dollars, exact
+
+NAME = "calls"
+_WIDTH = 80
+_NARROW = 12
+"""Cells that a name keeps on the narrowest terminal."""
+_EPILOG = """\
+Columns: time (UTC, or --tz; with the date if it is not today's), agent/role, provider
+and model, input/output tokens, duration, cost, or why there is none.
+
+exit status:
+  0  the calls were printed
+  2  an option is wrong, or a store cannot be read
+
+--json prints one object: calls (the newest first; times in UTC, durations in
+milliseconds, cost_usd an exact decimal or null, cost in 1e-12 USD; what is unknown is
+null) and covers_since.
+"""
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Adds the options of `calls`."""
+    parser.description = "The latest calls, the newest first, one line each."
+    parser.epilog = _EPILOG
+    parser.formatter_class = argparse.RawDescriptionHelpFormatter
+    parser.add_argument("--limit", metavar="N", default="20", help="how many calls at most (default: 20)")
+    add_selection(parser)
+    parser.add_argument("--json", action="store_true", help="one JSON object, see below")
+
+
+def run(args: argparse.Namespace, directory: Path, stdout: TextIO) -> int:
+    """Prints the latest calls.
+
+    Args:
+        args: The options of `add_arguments`.
+        directory: The default store.
+        stdout: Where the calls go; complaints go to stderr.
+
+    Returns:
+        The exit status: 0, or 2 if an option or a store cannot be used.
+    """
+    try:
+        return _run(args, directory, stdout)
+    except (UsageError, StoreError) as error:
+        complain(NAME, error)
+        return EXIT_TROUBLE
+
+
+def _run(args: argparse.Namespace, directory: Path, stdout: TextIO) -> int:
+    if not (args.limit.isascii() and args.limit.isdigit() and 0 < int(args.limit) <= 1_000_000):
+        raise UsageError(f"--limit: {args.limit!r} is no number of calls; use one from 1 to 1000000")
+    limit = int(args.limit)
+    selection = select(args)
+    stores = prepare(args, directory, NAME)
+    found = [record for store in stores for record in store.calls(limit, selection.only)]
+    found = sorted(found, key=lambda record: record.start, reverse=True)[:limit]
+    if args.json:
+        data = {"calls": [as_data(record) for record in found], "covers_since": iso(covered(stores))}
+        emit(stdout, [json.dumps(data, indent=2)])
+    elif not found:
+        where = ", ".join(plain(str(store.directory)) for store in stores)
+        what = "Nothing recorded yet" if selection.everything else "No call matches these options"
+        emit(stdout, [f"{what} in {where}"])
+    else:
+        width = shutil.get_terminal_size().columns if stdout.isatty() else None
+        emit(stdout, lines(found, selection.zone, width, datetime.now(timezone.utc)))
+    return 0
+
+
+def lines(found: Sequence[Record], zone: tzinfo, width: int | None, now: datetime) -> list[str]:
+    """One line for each call, aligned.
+
+    Args:
+        found: The calls.
+        zone: In which times are printed.
+        width: Cells of the terminal, to which names are cut; None cuts nothing.
+        now: Tells which calls are of today.
+    """
+    places = decimals([record.cost for record in found if record.cost is not None])
+    rows = [
+        [
+            _time(record.start, zone, now),
+            f"{plain(record.facet.agent)}{'/' + plain(record.facet.role) if record.facet.role else ''}",
+            f"{plain(record.facet.provider)} {plain(record.facet.model)}".replace(
+                f"{UNKNOWN} {UNKNOWN}", UNKNOWN
+            ),
+            f"{_count(record.usage.get('input'))}/{_count(record.usage.get('output'))}",
+            _duration(record.duration),
+            _outcome(record, places),
+        ]
+        for record in found
+    ]
+    sizes = [max(cell_len(row[at]) for row in rows) for at in range(len(rows[0]))]
+    gap = 2 if sum(sizes) + 2 * (len(sizes) - 1) <= _WIDTH else 1
+    if width is not None:
+        excess = sum(sizes) + gap * (len(sizes) - 1) - width
+        for at in sorted((1, 2), key=lambda at: -sizes[at]):  # the longer names give way first
+            cut = max(0, min(excess, sizes[at] - _NARROW))
+            sizes[at] -= cut
+            excess -= cut
+    right = (3, 4)
+    return [
+        (" " * gap).join(
+            _fit(cell, size, right=at in right)
+            for at, (cell, size) in enumerate(zip(row, sizes, strict=True))
+        )
+        for row in rows
+    ]
+
+
+def _fit(cell: str, size: int, *, right: bool) -> str:
+    if cell_len(cell) > size:
+        return set_cell_size(cell, size - 1) + "…"
+    blank = " " * (size - cell_len(cell))
+    return blank + cell if right else cell + blank
+
+
+def _time(start: int, zone: tzinfo, now: datetime) -> str:
+    moment = datetime.fromtimestamp(start // 10**9, zone)
+    today = moment.date() == now.astimezone(zone).date()
+    return f"{moment:%H:%M:%S}" if today else f"{moment:%m-%d %H:%M}"
+
+
+def _count(tokens: int | None) -> str:
+    if tokens is None:
+        return "-"
+    if tokens < 10_000:
+        return str(tokens)
+    return f"{tokens / 1000:.0f}k" if tokens < 1_000_000 else f"{tokens / 1e6:.1f}M"
+
+
+def _duration(nanoseconds: int | None) -> str:
+    if nanoseconds is None:
+        return "-"
+    milliseconds = nanoseconds // 10**6
+    if milliseconds < 1000:
+        return f"{milliseconds}ms"
+    if milliseconds < 60_000:
+        return f"{milliseconds / 1000:.1f}s"
+    return f"{milliseconds // 60_000}m{milliseconds // 1000 % 60:02}s"
+
+
+def _outcome(record: Record, places: int) -> str:
+    """The cost, and the error of a failed call; what is unknown is said in words."""
+    facet = record.facet
+    words: list[str] = []
+    if record.cost is not None:
+        unit = 10 ** (USD_DIGITS - places)
+        amount = dollars((record.cost + unit // 2) // unit, places)
+        words.append(f">= {amount}" if facet.cost_status == "partial" else amount)
+    if facet.error is not None:
+        # The last part of the name is enough beside the provider's.
+        words.append(
+            " ".join(
+                [*([str(record.status)] if record.status else []), plain(facet.error).rpartition(".")[2]]
+            )
+        )
+    return " ".join(words) or facet.cost_status.replace("_", " ")
+
+
+def as_data(record: Record) -> dict[str, Any]:
+    """A call as JSON has it; the structure is described in the help of the command."""
+    facet = record.facet
+    return {
+        "id": record.id,
+        "trace": record.trace,
+        "parent": record.parent,
+        "start": iso(record.start),
+        "end": None if record.duration is None else iso(record.start + record.duration),
+        "duration_ms": _milliseconds(record.duration),
+        "first_chunk_ms": _milliseconds(record.first_chunk),
+        "agent": facet.agent,
+        "tenant": facet.tenant,
+        "role": facet.role,
+        "labels": record.labels,
+        "provider": facet.provider,
+        "model": facet.model,
+        "requested": facet.requested,
+        "served": facet.served,
+        "operation": facet.operation,
+        "stream": record.stream,
+        "usage": record.usage,
+        "cost_usd": None if record.cost is None else exact(record.cost),
+        "cost": record.cost,
+        "cost_status": facet.cost_status,
+        "cost_source": facet.cost_source,
+        "error": facet.error,
+        "status": record.status,
+        "finish": record.finish,
+        "response_id": record.response_id,
+        "run": record.run,
+        "service": record.service,
+    }
+
+
+def _milliseconds(nanoseconds: int | None) -> float | None:
+    return None if nanoseconds is None else nanoseconds / 1e6

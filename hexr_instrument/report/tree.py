@@ -1,0 +1,161 @@
+"""The cost tree: agent (tenant), role, model, and what the total does not cover. Pure: rows in, lines out."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Sequence
+from datetime import tzinfo
+
+from rich.cells import cell_len
+
+from ..store import Row, fold
+from . import moment, plain
+from .money import apportion, decimals, dollars
+
+Style = Callable[[str], str]
+"""Text -> the text as a terminal shows it."""
+
+
+def amounts(rows: Sequence[Row]) -> tuple[list[str], str]:
+    """The cost column for each row, and for all of them together: printed parts add up to the printed sum."""
+    known = [row.cost for row in rows if row.cost is not None]
+    places = decimals(known)
+    parts, whole = apportion(known, places)
+    units = iter(parts)
+    cells = [_amount(row, None if row.cost is None else dollars(next(units), places)) for row in rows]
+    for everything in fold(rows, lambda _: ()):
+        return cells, _amount(everything, dollars(whole, places) if known else None)
+    return cells, dollars(0, places)
+
+
+def _amount(row: Row, known: str | None) -> str:
+    """The amount, or what is instead of one: an unknown cost is never $0.00."""
+    if known is not None:
+        return f">= {known}" if row.partial else known
+    if row.unpriced:
+        return "unpriced"
+    if row.partial:
+        return "partial"
+    return "no usage" if row.no_usage else "failed"
+
+
+def notes(row: Row, cell: str = "") -> list[str]:
+    """How many calls of a row are out of the ordinary, unless the cell says it of all of them."""
+    counts = (
+        (row.failed, "failed"),
+        (row.unpriced, "unpriced"),
+        (row.no_usage, "no usage"),
+        (row.partial, "partial"),
+    )
+    return [
+        f"{count:,} {word}" for count, word in counts if count and not (word == cell and count == row.calls)
+    ]
+
+
+def counted(count: int, word: str) -> str:
+    """`1 call`, `1,247 calls`."""
+    return f"{count:,} {word}{'' if count == 1 else 's'}"
+
+
+def tree(rows: Sequence[Row], *, strong: Style = str, faint: Style = str) -> list[str]:
+    """The lines of the tree.
+
+    Agents and models are in the order of their cost, roles in the order of their first calls: the order in which
+    a crew works.
+
+    Args:
+        rows: Groups of (agent, tenant, role, model).
+        strong: Marks agents.
+        faint: Marks the branches.
+    """
+    cells, _ = amounts(rows)
+    wide = max(map(len, cells), default=0)
+    agents: dict[tuple[str | None, ...], list[_Leaf]] = {}
+    for row, cell in zip(rows, cells, strict=True):
+        tail = f"{cell:>{wide}} ({', '.join([counted(row.calls, 'call'), *notes(row, cell)])})"
+        agents.setdefault(row.group[:2], []).append((row, tail))
+    lines: list[_Line] = []
+    for agent in fold(rows, lambda group: group[:2]):
+        lines += [("", "", None)] if lines else []
+        lines.append(("", strong(_agent(agent.group)), None))
+        lines += _branches(agents[agent.group])
+    column = max((cell_len(branch + label) for branch, label, tail in lines if tail is not None), default=0)
+    return [
+        faint(branch) + label + ("" if tail is None else " " * (column - cell_len(branch + label) + 1) + tail)
+        for branch, label, tail in lines
+    ]
+
+
+_Leaf = tuple[Row, str]
+"""A row and what is printed behind its model."""
+_Line = tuple[str, str, "str | None"]
+"""The branch, the name, and what is printed in the columns behind it (None: nothing)."""
+
+
+def _branches(leaves: Sequence[_Leaf]) -> Iterator[_Line]:
+    """The roles of one agent with their models, then the models that were called without a role."""
+    roles: dict[str | None, list[_Leaf]] = {}
+    for leaf in leaves:
+        roles.setdefault(leaf[0].group[2], []).append(leaf)
+    bare = roles.pop(None, [])
+    named = sorted(roles.items(), key=lambda item: (min(row.first for row, _ in item[1]), item[0]))
+    for at, (role, models) in enumerate(named):
+        last = at + 1 == len(named) and not bare
+        yield "└── " if last else "├── ", plain(role), None
+        yield from _models("    " if last else "│   ", models)
+    yield from _models("", bare)
+
+
+def _models(indent: str, leaves: Sequence[_Leaf]) -> Iterator[_Line]:
+    for at, (row, tail) in enumerate(leaves):
+        yield indent + ("└── " if at + 1 == len(leaves) else "├── "), f"{plain(row.group[3])}:", tail
+
+
+def _agent(group: Sequence[str | None]) -> str:
+    agent, tenant = group
+    return f"Agent: {plain(agent)}" + (f" (tenant: {plain(tenant)})" if tenant is not None else "")
+
+
+def total(rows: Sequence[Row]) -> str:
+    """The seed's last line."""
+    _, whole = amounts(rows)
+    return f"Total: {whole} / {counted(sum(row.calls for row in rows), 'call')}"
+
+
+def uncovered(
+    rows: Sequence[Row], models: Sequence[Row], skipped: int, covers_since: int | None, zone: tzinfo
+) -> list[str]:
+    """What the total does not cover, a line or more for each reason; empty if it covers all.
+
+    Args:
+        rows: The rows of the report.
+        models: The same calls as groups of (model,).
+        skipped: Damaged lines of the journal.
+        covers_since: Calls before this time (nanoseconds since the epoch) were removed, if not None.
+        zone: The zone in which to print that time.
+    """
+    lines: list[str] = []
+    for whole in fold(rows, lambda _: ()):
+        if whole.unpriced:
+            lines.append(f"Unpriced: {_unpriced(whole)}, not in the total")
+            lines += [f"  {plain(row.group[0])}: {_unpriced(row)}" for row in models if row.unpriced]
+            lines.append("  hexr-instrument prices MODEL tells why, and how to add a price")
+        if whole.no_usage:
+            lines.append(
+                f"No usage: {counted(whole.no_usage, 'call')} without token counts, not in the total"
+            )
+        if whole.partial:
+            lines.append(
+                f"Partial: {counted(whole.partial, 'call')} ended early, priced at what is known (>=)"
+            )
+        if whole.failed:
+            lines.append(f"Failed: {counted(whole.failed, 'call')}")
+    if skipped:
+        lines.append(f"Damaged: {counted(skipped, 'line')} of the journal could not be read")
+    if covers_since is not None:
+        lines.append(f"Covers since {moment(covers_since, zone)}; older calls were removed")
+    return lines
+
+
+def _unpriced(row: Row) -> str:
+    tokens = f"{row.unpriced_input:,} tokens in, {row.unpriced_output:,} out"
+    return f"{counted(row.unpriced, 'call')} ({tokens})"
