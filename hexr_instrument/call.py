@@ -208,6 +208,8 @@ class Direct:
     format: Format
     keys: tuple[str, ...]
     """Environment variables of which one must hold the key."""
+    keyless: str | None
+    """An environment variable under which no key is needed."""
     package: str
     """The PyPI distribution that provides `module`."""
     options: Callable[[str | None], dict[str, Any]]

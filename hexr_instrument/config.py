@@ -258,6 +258,11 @@ def any_set(*names: str) -> bool:
     return any(os.environ.get(name) for name in names)
 
 
+def is_true(name: str) -> bool:
+    """Whether a variable says yes."""
+    return os.environ.get(name, "").strip().lower() in ("1", "true", "yes", "on")
+
+
 def snapshot(*prefixes: str) -> int:
     """A fingerprint of the variables with these prefixes: clients made under another one are not used again."""
     return hash(tuple(sorted((name, value) for name, value in os.environ.items() if name.startswith(prefixes))))

@@ -14,7 +14,7 @@ from typing import Any, Literal, TypeVar, overload
 
 from . import hub, pricing
 from .call import REGISTRATION, USD, Caller, Direct, Provider, Question, Response, Usage
-from .config import any_set, snapshot
+from .config import any_set, is_true, snapshot
 from .context import LIMIT, Change, Entered
 from .guard import guarded
 from .providers import PROVIDERS
@@ -144,7 +144,7 @@ def _client(table: Provider, direct: Direct, base_url: str | None, api_key: str 
             ) from None
         raise
     key = api_key
-    if key is None and not any_set(*direct.keys, "GOOGLE_GENAI_USE_VERTEXAI"):
+    if key is None and not any_set(*direct.keys) and not (direct.keyless and is_true(direct.keyless)):
         if base_url is None:
             raise HexrError(f"no key for provider {table.name!r}: set {direct.keys[0]}, or pass api_key=")
         key = "none"  # a local endpoint takes any key, but the SDK insists on one

@@ -8,8 +8,8 @@ from __future__ import annotations
 
 import copy
 import json
-import weakref
 from collections.abc import Callable, Mapping
+from functools import lru_cache
 from typing import Any
 
 from ..call import REGISTRATION, Format, Outcome, Request, Target, pick, text
@@ -116,18 +116,21 @@ def owner(client: Any) -> Any:
 
 def handle(client: Any) -> Any:
     """A copy on the same transport; its own copies keep its registration."""
-    return _inherit(client.copy())
+    made = client.copy()
+    made.__class__ = _handle_class(type(made))
+    return made
 
 
-def _inherit(client: Any) -> Any:
-    weak = weakref.ref(client)
-    kind = type(client)
+@lru_cache(maxsize=64)
+def _handle_class(kind: type[Any]) -> type[Any]:
+    """A class of the same name whose copies are registered as the copied client is."""
+    if REGISTRATION in vars(kind):
+        return kind
 
-    def again(**changes: Any) -> Any:
-        whole = weak()
-        made = kind.copy(whole, **changes)
-        setattr(made, REGISTRATION, getattr(whole, REGISTRATION, None))
-        return _inherit(made)
+    def again(self: Any, **changes: Any) -> Any:
+        made = kind.copy(self, **changes)
+        setattr(made, REGISTRATION, getattr(self, REGISTRATION))
+        return made
 
-    client.copy = client.with_options = again
-    return client
+    members = {"copy": again, "with_options": again, REGISTRATION: None, "__module__": kind.__module__}
+    return type(kind.__name__, (kind,), members)

@@ -42,6 +42,7 @@ ANTHROPIC = Provider(
         stream_method=None,
         format=MESSAGES,
         keys=("ANTHROPIC_API_KEY", "ANTHROPIC_AUTH_TOKEN"),
+        keyless=None,
         package="anthropic",
         options=lambda base_url: {"base_url": base_url} if base_url else {},
     ),

@@ -104,6 +104,7 @@ GOOGLE = Provider(
         stream_method="models.generate_content_stream",
         format=GENERATE_CONTENT,
         keys=("GOOGLE_API_KEY", "GEMINI_API_KEY"),
+        keyless="GOOGLE_GENAI_USE_VERTEXAI",
         package="google-genai",
         options=_options,
     ),

@@ -49,6 +49,7 @@ OPENAI = Provider(
         stream_method=None,
         format=CHAT,
         keys=("OPENAI_API_KEY",),
+        keyless=None,
         package="openai",
         options=lambda base_url: {"base_url": base_url} if base_url else {},
     ),
