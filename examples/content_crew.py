@@ -49,9 +49,7 @@ def write(facts: str, answers: list[str]) -> str:
     """A draft, streamed; the title comes from a smaller model."""
     title = chat(writer, "gpt-4o-mini", f"A title for a post about {TOPIC}.")
     prompt = f"Write a post titled {title} from these notes: {facts} {' '.join(answers)}"
-    stream = writer.chat.completions.create(
-        model="gpt-4o", messages=[{"role": "user", "content": prompt}], stream=True
-    )
+    stream = writer.chat.completions.create(model="gpt-4o", messages=[{"role": "user", "content": prompt}], stream=True)
     return "".join(chunk.choices[0].delta.content or "" for chunk in stream if chunk.choices)
 
 

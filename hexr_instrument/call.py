@@ -17,14 +17,25 @@ def pick(source: Any, *path: str | int) -> Any:
     """The value at `path` in nested dicts, lists and plain objects, or None where a step is missing."""
     for step in path:
         if type(source) is dict:
-            source = source.get(step)
-        elif type(step) is int:
-            source = source[step] if type(source) in (list, tuple) and -len(source) <= step < len(source) else None
-        else:
+            source = mapping(source).get(step)
+        elif isinstance(step, str):
             source = getattr(source, step, None)
+        else:
+            items = sequence(source)
+            source = items[step] if -len(items) <= step < len(items) else None
         if source is None:
             return None
     return source
+
+
+def mapping(source: Any) -> dict[Any, Any]:
+    """The dict itself, or an empty one for anything else (a subclass may have side effects: it is not touched)."""
+    return source if type(source) is dict else {}  # pyright: ignore[reportUnknownVariableType]
+
+
+def sequence(source: Any) -> list[Any]:
+    """The items of an exact list or tuple, or none for anything else: a generator is not consumed."""
+    return list(source) if type(source) is tuple else source if type(source) is list else []  # pyright: ignore[reportUnknownVariableType, reportUnknownArgumentType]
 
 
 def number(source: Any, *path: str | int) -> int | None:

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
+import contextlib
 import errno
 import os
-import secrets
 import shlex
 import shutil
 import signal
@@ -82,37 +82,40 @@ def _complain(line: str, status: int) -> int:
 
 def _launch(arguments: list[str]) -> int:
     settings: dict[str, str] = {}
-    report = False
+    report = literal = False
     while arguments and arguments[0].startswith("-"):
         option, equals, value = arguments.pop(0).partition("=")
         if option == "--":
+            literal = True
             break
         if option in ("-h", "--help"):
             sys.stdout.write(USAGE)
             return 0
         if option == "--version":
-            from .recorder import package_version  # noqa: PLC0415  (only this option needs it)
+            from .names import package_version  # noqa: PLC0415  (only this option needs it)
 
             sys.stdout.write(f"hexr-instrument {package_version()}\n")
             return 0
-        if option == "--report":
+        if option == "--report" and not equals:
             report = True
         elif option in _SETTINGS:
             if not equals:
-                if not arguments:
-                    raise UsageError(f"{option} needs a value: {option} NAME")
+                if not arguments or arguments[0].startswith("-"):
+                    raise UsageError(f"{option} needs a value: {option} VALUE, or {option}=VALUE")
                 value = arguments.pop(0)
-            settings[_SETTINGS[option]] = os.path.abspath(value) if option == "--store" else value
+            if option == "--store" and value:
+                value = os.path.abspath(os.path.expanduser(value))
+            settings[_SETTINGS[option]] = value
         else:
             raise UsageError(f"unknown option {option}; see hexr-instrument --help, or put -- before the command")
     if not arguments:
         raise UsageError("no command to run: hexr-instrument python my_agent.py (or see --help)")
     if ("HEXR_STORE" in settings or report) and not os.environ.get("HEXR_KEEP"):
         settings["HEXR_KEEP"] = "90d"
-    if arguments[0] == "env" and len(arguments) == 1:
+    if arguments == ["env"] and not literal:
         return _print_environment(settings)
-    environ = environment(os.environ, settings)
-    environ.setdefault("HEXR_RUN", secrets.token_hex(8))
+    environ = environment(_given(os.environ), settings)
+    environ.setdefault("HEXR_RUN", os.urandom(8).hex())
     path, status = _find(arguments[0], environ)
     if path is None:
         reason = "command not found" if status == 127 else "cannot be executed"
@@ -133,8 +136,21 @@ def boot_directory() -> Path:
 def environment(environ: Mapping[str, str], settings: Mapping[str, str]) -> dict[str, str]:
     """The environment of a recorded program: our folder first on PYTHONPATH, and the settings."""
     boot = str(boot_directory())
-    rest = [entry for entry in environ.get("PYTHONPATH", "").split(os.pathsep) if entry not in ("", boot)]
+    before = environ.get("PYTHONPATH", "")
+    # An empty entry is the working directory: the user's stays, and an empty variable must not become one.
+    rest = [entry for entry in before.split(os.pathsep) if entry != boot] if before else []
     return {**environ, **settings, "PYTHONPATH": os.pathsep.join([boot, *rest])}
+
+
+def _given(environ: Mapping[str, str]) -> dict[str, str]:
+    """The environment as this process was given it: in the C locale, Python has set LC_CTYPE by itself (PEP 538)."""
+    given = dict(environ)
+    if "LC_CTYPE" in given:
+        with contextlib.suppress(OSError):
+            block = Path("/proc/self/environ").read_bytes()
+            if not any(each.startswith(b"LC_CTYPE=") for each in block.split(b"\0")):
+                del given["LC_CTYPE"]
+    return given
 
 
 def _print_environment(settings: Mapping[str, str]) -> int:
@@ -151,21 +167,28 @@ def _find(command: str, environ: Mapping[str, str]) -> tuple[str | None, int]:
     if os.path.dirname(command):
         return None, 126 if os.path.exists(command) else 127
     folders = environ.get("PATH", os.defpath).split(os.pathsep)
-    found = any(os.path.exists(os.path.join(folder, command)) for folder in folders if folder)
+    found = any(os.path.isfile(os.path.join(folder, command)) for folder in folders)
     return None, 126 if found else 127
 
 
 def _warn_of_stranger(command: str, path: str) -> None:
     """Says so if `python` is an interpreter that cannot load us: its calls would silently not be recorded."""
-    if not os.path.basename(command).startswith("python"):
+    if os.path.basename(command).rstrip(".0123456789") != "python":
         return
     if os.path.dirname(os.path.abspath(path)) == os.path.dirname(os.path.abspath(sys.executable)):
         return
     import subprocess  # noqa: PLC0415  (only for an interpreter of another environment)
 
-    probe = [path, "-c", "import importlib.util as u, sys; sys.exit(u.find_spec('hexr_instrument') is None)"]
-    done = subprocess.run(probe, capture_output=True, timeout=20, check=False, cwd=os.sep)  # noqa: S603
-    if done.returncode:
+    # `-c` puts the working directory first on sys.path: nothing may be imported from there.
+    probe = "import sys; sys.path[:1] == [''] and sys.path.pop(0); import importlib.util as u; "
+    probe += "sys.exit(3 if u.find_spec('hexr_instrument') is None else 0)"
+    try:
+        done = subprocess.run(  # noqa: S603
+            [path, "-c", probe], stdin=subprocess.DEVNULL, capture_output=True, timeout=20, check=False
+        )
+    except (OSError, subprocess.SubprocessError):
+        return
+    if done.returncode in (1, 3):  # 1: a Python 2, which has no importlib.util
         _complain(
             f"{path} does not have hexr-instrument, so nothing will be recorded; activate its environment or use "
             f"{sys.executable}",
@@ -174,32 +197,91 @@ def _warn_of_stranger(command: str, path: str) -> None:
 
 
 def _execute(path: str, arguments: list[str], environ: dict[str, str]) -> NoReturn:
+    """Becomes the program: same process, same signals, same streams."""
     sys.stdout.flush()
     sys.stderr.flush()
+    for name in ("SIGPIPE", "SIGXFSZ"):  # Python ignores these, and what is ignored stays so in the program
+        if hasattr(signal, name):
+            signal.signal(getattr(signal, name), signal.SIG_DFL)
     try:
-        os.execve(path, arguments, environ)
+        try:
+            os.execve(path, arguments, environ)
+        except OSError as error:
+            if error.errno != errno.ENOEXEC:
+                raise
+            os.execve("/bin/sh", ["sh", path, *arguments[1:]], environ)  # no first line: as a shell does
     except OSError as error:
-        if error.errno == errno.ENOEXEC:  # a script without a first line: a shell would run it with sh
-            os.execve("/bin/sh", ["sh", path, *arguments[1:]], environ)
-        _complain(f"{arguments[0]}: {error.strerror}", 126)
-        sys.exit(126)
+        sys.exit(_complain(_refusal(path, error), 126))
+
+
+def _refusal(path: str, error: OSError) -> str:
+    if error.errno == errno.ENOENT and os.path.exists(path):
+        return f"{path}: cannot be executed: the interpreter that its first line names does not exist"
+    return f"{path}: cannot be executed: {error.strerror}"
 
 
 def _run_child(path: str, arguments: list[str], environ: dict[str, str], *, report: bool) -> int:
     """Runs the program as a child: for the report at its end, and where there is no exec."""
     import subprocess  # noqa: PLC0415  (only the report needs a child)
 
-    child = subprocess.Popen(arguments, executable=path, env=environ)  # noqa: S603
-    for number in (signal.SIGTERM, getattr(signal, "SIGHUP", None), getattr(signal, "SIGQUIT", None)):
-        if number is not None:
-            signal.signal(number, lambda sent, frame: child.send_signal(sent))
-    signal.signal(signal.SIGINT, signal.SIG_IGN)  # the terminal sends it to the child as well
+    child: subprocess.Popen[bytes] | None = None
+    early: list[int] = []
+
+    def forward(number: int, frame: object) -> None:
+        if child is None:
+            early.append(number)
+        elif number not in typed:
+            child.send_signal(number)
+
+    # What is typed at a terminal reaches the child without us.
+    typed = {signal.SIGINT, getattr(signal, "SIGQUIT", None)} if _at_terminal() else set[int]()
+    for name in ("SIGTERM", "SIGINT", "SIGHUP", "SIGQUIT", "SIGUSR1", "SIGUSR2"):
+        number = getattr(signal, name, None)
+        if number is not None and signal.getsignal(number) is not signal.SIG_IGN:  # what nohup ignores stays ignored
+            signal.signal(number, forward)
+    # Descriptors that this process was given are the program's: `3>log`, `<(command)`, socket activation.
+    try:
+        try:
+            child = subprocess.Popen(arguments, executable=path, env=environ, close_fds=False)  # noqa: S603
+        except OSError as error:
+            if error.errno != errno.ENOEXEC:
+                raise
+            child = subprocess.Popen(  # noqa: S603
+                ["sh", path, *arguments[1:]], executable="/bin/sh", env=environ, close_fds=False
+            )
+    except OSError as error:
+        return _complain(_refusal(path, error), 126)
+    for number in early:
+        child.send_signal(number)
     status = child.wait()
     if report:
+        _report(environ)
+    if status >= 0:
+        return status
+    # Killed by a signal: so are we, and the caller sees the same wait status.
+    sys.stdout.flush()
+    with contextlib.suppress(OSError, ValueError):  # SIGKILL has no handler to put back
+        signal.signal(-status, signal.SIG_DFL)
+    os.kill(os.getpid(), -status)
+    return 128 - status
+
+
+def _report(environ: Mapping[str, str]) -> None:
+    """Prints the run's cost tree; without one, the exit status is still the program's."""
+    try:
         from . import tools  # noqa: PLC0415  (sqlite3 and rich are for the tools alone)
 
         tools.report(environ["HEXR_RUN"], environ)
-    if status < 0:  # killed by a signal: so are we, and the caller sees the same wait status
-        signal.signal(-status, signal.SIG_DFL)
-        os.kill(os.getpid(), -status)
-    return status
+    except Exception as error:
+        _complain(f"no report: {error}", 0)
+
+
+def _at_terminal() -> bool:
+    """Whether this process is in the foreground of a terminal, whose Ctrl-C goes to all of its processes."""
+    if os.name == "nt":
+        return True
+    try:
+        with open("/dev/tty", "rb") as terminal:
+            return os.tcgetpgrp(terminal.fileno()) == os.getpgrp()
+    except OSError:
+        return False

@@ -15,6 +15,7 @@ T = TypeVar("T")
 KEEP_SECONDS = 90 * 86400
 """How long the embedded store keeps calls where HEXR_KEEP does not say (CONTRACT: 90 days)."""
 _UNITS = {"s": 1, "m": 60, "h": 3600, "d": 86400, "w": 7 * 86400}
+_LONGEST = 36500 * 86400
 _EXPORTERS = ("otlp", "console", "none")
 _PROTOCOLS = ("http/protobuf", "grpc")
 _USAGE_HOSTS = ("api.openai.com",)
@@ -49,6 +50,7 @@ VARIABLES = (
     Variable("HEXR_AGENT_NAME", "OTEL_SERVICE_NAME", "Agent of calls outside of any `hexr_agent`."),
     Variable("HEXR_AGENT_ROLE", "none", "Role of calls for which nothing else names one."),
     Variable("HEXR_AGENT_TENANT", "none", "Tenant of calls for which nothing else names one."),
+    Variable("HEXR_RUN", "a new one for each launch", "The run that calls belong to; the launcher sets it."),
     Variable("HEXR_LABELS", "none", "Labels on every record: `team=search,env=prod`."),
     Variable("HEXR_EXIT_TIMEOUT", "2", "Seconds that delivery may delay the program's exit, at most."),
     Variable(
@@ -64,7 +66,8 @@ VARIABLES = (
     Variable("OTEL_RESOURCE_ATTRIBUTES", "none", "Further resource attributes, `key=value,...`."),
     Variable("OTEL_EXPORTER_OTLP_ENDPOINT", "none: the local store", "Where spans and metrics go, as OTLP."),
     Variable("OTEL_EXPORTER_OTLP_TRACES_ENDPOINT", "from OTEL_EXPORTER_OTLP_ENDPOINT", "Where spans go."),
-    Variable("OTEL_EXPORTER_OTLP_PROTOCOL", "http/protobuf", "`http/protobuf` or `grpc`; also per signal."),
+    Variable("OTEL_EXPORTER_OTLP_PROTOCOL", "http/protobuf", "`http/protobuf` or `grpc`."),
+    Variable("OTEL_EXPORTER_OTLP_TRACES_PROTOCOL", "from OTEL_EXPORTER_OTLP_PROTOCOL", "The same, for spans alone."),
     Variable("OTEL_EXPORTER_OTLP_HEADERS", "none", "Headers for the endpoint; also per signal. Never on disk."),
     Variable("OTEL_TRACES_EXPORTER", "otlp where an endpoint is set", "`otlp`, `console` or `none`."),
     Variable("OTEL_TRACES_SAMPLER", "parentbased_always_on", "Thins exported spans; costs stay complete."),
@@ -90,22 +93,27 @@ def seconds(value: str) -> float:
     """A duration such as `90d`, `12h`, `30m`, `15s` or plain seconds, as seconds.
 
     Raises:
-        ConfigError: the value is not a duration.
+        ConfigError: the value is not a duration, or longer than a hundred years.
     """
     match = re.fullmatch(r"\s*(\d+(?:\.\d+)?)\s*([smhdw]?)\s*", value)
-    if match is None:
+    span = float(match[1]) * _UNITS[match[2] or "s"] if match else _LONGEST + 1
+    if span > _LONGEST:
         raise ConfigError("use a duration such as 90d, 12h, 30m or 15s")
-    return float(match[1]) * _UNITS[match[2] or "s"]
+    return span
 
 
-def _labels(value: str) -> tuple[tuple[str, str], ...]:
+def _pairs(value: str) -> tuple[tuple[str, str], ...]:
     pairs: list[tuple[str, str]] = []
     for pair in filter(None, (each.strip() for each in value.split(","))):
         name, equals, label = pair.partition("=")
         if not equals or not name.strip():
             raise ConfigError("use name=value pairs such as team=search,env=prod")
-        pairs.append((name.strip(), label.strip()[:256]))
+        pairs.append((name.strip(), label.strip()))
     return tuple(pairs)
+
+
+def _labels(value: str) -> tuple[tuple[str, str], ...]:
+    return tuple((name, label[:256]) for name, label in _pairs(value))
 
 
 def _name(value: str) -> str | None:
@@ -149,7 +157,19 @@ def _exporters(value: str) -> tuple[str, ...]:
 def _resource(value: str) -> dict[str, str]:
     from urllib.parse import unquote  # noqa: PLC0415  (only where resource attributes are set)
 
-    return {name: unquote(each) for name, each in _labels(value)}
+    return {name: unquote(each) for name, each in _pairs(value)}
+
+
+def _url(value: str) -> str:
+    if not re.match(r"(?i)https?://[^/\s]", value.strip()):
+        raise ConfigError("use a URL such as http://localhost:4318")
+    return value
+
+
+def _shown(value: str) -> str:
+    """A wrong value as one short line; what may be a password before an `@` is not shown."""
+    shown = repr(re.sub(r"[^/@]+@", "***@", value))
+    return shown if len(shown) <= 80 else f"{shown[:77]}..."
 
 
 @dataclass(frozen=True, slots=True)
@@ -201,19 +221,22 @@ class Config:
             try:
                 return parse(value)
             except ConfigError as error:
-                complaints.append(f"{name}={value!r} is not usable: {error}; its default is used")
+                complaints.append(f"{name}={_shown(value)} is not usable: {error}; its default is used")
                 return default
 
         resource = read("OTEL_RESOURCE_ATTRIBUTES", _resource, {})
         if service := read("OTEL_SERVICE_NAME", _name, None):
             resource["service.name"] = service
         service = resource.get("service.name")
-        endpoint = env.get("OTEL_EXPORTER_OTLP_TRACES_ENDPOINT") or env.get("OTEL_EXPORTER_OTLP_ENDPOINT") or ""
-        # OpenTelemetry's own default is to export to localhost:4318; without an endpoint ours is the local store.
-        exporters = read("OTEL_TRACES_EXPORTER", _exporters, ("otlp",) if endpoint.strip() else ())
-        exporters = tuple(each for each in exporters if each != "none")
         protocol = read("OTEL_EXPORTER_OTLP_PROTOCOL", _choice(*_PROTOCOLS), "http/protobuf")
         protocol = read("OTEL_EXPORTER_OTLP_TRACES_PROTOCOL", _choice(*_PROTOCOLS), protocol)
+        names = ("OTEL_EXPORTER_OTLP_TRACES_ENDPOINT", "OTEL_EXPORTER_OTLP_ENDPOINT")
+        named = next((name for name in names if env.get(name, "").strip()), names[1])
+        endpoint = read(named, str if protocol == "grpc" else _url, "")
+        lost = bool(env.get(named, "").strip()) and not endpoint  # the exporter would read the same wrong value
+        # OpenTelemetry's own default is to export to localhost:4318; without an endpoint ours is the local store.
+        exporters = read("OTEL_TRACES_EXPORTER", _exporters, ("otlp",) if endpoint else ())
+        exporters = tuple(each for each in exporters if each != "none" and not (lost and each == "otlp"))
         kept = read("HEXR_KEEP", seconds, None)
         return cls(
             disabled=read("HEXR_DISABLED", _flag, False) or read("OTEL_SDK_DISABLED", _flag, False),
@@ -245,12 +268,19 @@ def _fingerprint(*parts: str) -> str:
 
 
 def default_store(environ: Mapping[str, str]) -> Path:
-    """The store's directory: HEXR_STORE, else `hexr` under $XDG_STATE_HOME or ~/.local/state."""
-    if named := environ.get("HEXR_STORE"):
-        return Path(named).expanduser()
-    state = environ.get("XDG_STATE_HOME") or ""
-    base = Path(state) if os.path.isabs(state) else Path(os.path.expanduser("~")) / ".local" / "state"
-    return base / "hexr"
+    """The store's directory: HEXR_STORE, else `hexr` under $XDG_STATE_HOME or ~/.local/state.
+
+    A user without a home, as containers have it, gets one under $TMPDIR.
+    """
+    if named := environ.get("HEXR_STORE", "").strip():
+        return Path(os.path.abspath(os.path.expanduser(named)))
+    state = environ.get("XDG_STATE_HOME", "")
+    if not os.path.isabs(state):
+        state = os.path.expanduser(os.path.join("~", ".local", "state"))
+    if os.path.isabs(state):
+        return Path(state) / "hexr"
+    temporary = environ.get("TMPDIR") or "/tmp"  # noqa: S108  (files there are created for this user alone)
+    return Path(temporary) / f"hexr-{os.getuid()}"
 
 
 def any_set(*names: str) -> bool:
@@ -261,6 +291,11 @@ def any_set(*names: str) -> bool:
 def is_true(name: str) -> bool:
     """Whether a variable says yes."""
     return os.environ.get(name, "").strip().lower() in ("1", "true", "yes", "on")
+
+
+def switched_off() -> bool:
+    """Whether the environment switches recording off."""
+    return is_true("HEXR_DISABLED") or is_true("OTEL_SDK_DISABLED")
 
 
 def snapshot(*prefixes: str) -> int:

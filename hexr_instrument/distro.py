@@ -29,7 +29,7 @@ class HexrDistro(BaseDistro):
 
     def __init__(self) -> None:
         """Finds the stock distro."""
-        self._other: BaseDistro = (_stock("opentelemetry_distro") or DefaultDistro)()
+        self._other: Any = (_stock("opentelemetry_distro") or DefaultDistro)()
 
     def _configure(self, **kwargs: Any) -> None:
         self._other.configure(**kwargs)

@@ -65,7 +65,7 @@ def _wrap(module: ModuleType, provider: Provider, target: Target, recorder: Reco
     parent: Any = module
     for step in path:
         parent = getattr(parent, step, None)
-    original = vars(parent).get(name) if parent is not None else None
+    original: Any = None if parent is None else vars(parent).get(name)
     if original is None:
         if not target.optional:
             patch.left[target.name] = "this version of the SDK does not have it"
@@ -191,7 +191,7 @@ def _feed(provider: Provider, target: Target, recorder: Recorder) -> Wrapper:
         live = streams.live_of(kwargs.get("response")) or CURRENT.get()
         if live is None:
             return None
-        data = kwargs.get("data")
+        data: Any = kwargs.get("data")
         live.feed(data)
         if live.amended is None or type(data) is not dict:
             return None

@@ -21,7 +21,7 @@ from opentelemetry.trace import SpanContext, SpanKind, Status, StatusCode, Trace
 from . import names, telemetry
 from .config import Config
 from .guard import guarded
-from .recorder import Recorder, package_version
+from .recorder import Recorder
 
 
 def resource_of(attributes: Mapping[str, Any]) -> Resource:
@@ -32,7 +32,7 @@ def resource_of(attributes: Mapping[str, Any]) -> Resource:
             "telemetry.sdk.name": "opentelemetry",
             "telemetry.sdk.version": sdk_version,
             "telemetry.distro.name": "hexr-instrument",
-            "telemetry.distro.version": package_version(),
+            "telemetry.distro.version": names.package_version(),
             "service.name": "unknown_service",
             **attributes,
         }
@@ -97,7 +97,7 @@ class Exporter:
         resource = self._resource(described.get("resource") or {})
         prices = str(described.get("prices") or "")
         scope = InstrumentationScope(
-            names.SCOPE, package_version(), names.SCHEMA_URL, {names.PRICES_VERSION: prices} if prices else None
+            names.SCOPE, names.package_version(), names.SCHEMA_URL, {names.PRICES_VERSION: prices} if prices else None
         )
         spans = [
             span

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+import threading
 from types import ModuleType
 
 from . import context, engine, provider, start
@@ -13,6 +14,7 @@ from .recorder import Invocation, Recorder
 
 _recorder: Recorder | None = None
 _off = False
+_making = threading.Lock()
 
 
 def recorder() -> Recorder | None:
@@ -20,11 +22,12 @@ def recorder() -> Recorder | None:
     global _recorder
     if _off:
         return None
-    if _recorder is None:
-        config = Config.from_env()
-        if config.disabled:
-            return None
-        _recorder = Recorder(config)
+    with _making:
+        if _recorder is None:
+            config = Config.from_env()
+            if config.disabled:
+                return None
+            _recorder = Recorder(config)
         context.invoke = _invoke
     return _recorder
 

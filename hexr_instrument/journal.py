@@ -31,7 +31,7 @@ _encode = json.JSONEncoder(separators=(",", ":"), default=str).encode
 class Segment:
     """An open segment file of this process."""
 
-    __slots__ = ("file", "path", "size")
+    __slots__ = ("_torn", "file", "path", "size")
 
     def __init__(self, directory: Path, header: dict[str, Any]) -> None:
         """Creates, locks and starts a segment; raises OSError where the directory cannot be written."""
@@ -43,14 +43,20 @@ class Segment:
         if fcntl is not None:
             fcntl.flock(self.file, fcntl.LOCK_EX | fcntl.LOCK_NB)
         self.size = 0
+        self._torn = False
         self.append((_encode(header) + "\n").encode())
 
     def append(self, line: bytes) -> None:
-        """Writes one line whole; raises OSError (disk full) with the line's remains cut off by a line end."""
-        written = os.write(self.file, line)
-        if written < len(line):
-            written += os.write(self.file, line[written:])
-        self.size += written
+        """Writes one line whole; raises OSError (disk full), after which the next line starts on its own."""
+        if self._torn:
+            line = b"\n" + line
+        written = 0
+        try:
+            while written < len(line):
+                written += os.write(self.file, line[written:])
+        finally:
+            self._torn = 0 < written < len(line)
+            self.size += written
 
     def close(self) -> None:
         """Gives up the file and, with the last descriptor of it, the lock."""

@@ -7,6 +7,17 @@ the previous generation still read.
 
 from __future__ import annotations
 
+from importlib.metadata import PackageNotFoundError, version
+
+
+def package_version() -> str:
+    """This package's version, or "0" in a source tree that is not installed."""
+    try:
+        return version("hexr-instrument")
+    except PackageNotFoundError:
+        return "0"
+
+
 SCOPE = "hexr_instrument"
 SCHEMA_URL = "https://opentelemetry.io/schemas/1.37.0"
 PRICES_VERSION = "hexr.prices.version"

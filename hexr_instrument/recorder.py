@@ -7,9 +7,7 @@ import secrets
 import sys
 import threading
 import time
-from collections.abc import Callable
 from contextvars import ContextVar
-from importlib.metadata import PackageNotFoundError, version
 from typing import Any
 
 from opentelemetry import context as otel
@@ -29,14 +27,6 @@ RUN = secrets.token_hex(8)
 CURRENT: ContextVar[Live | None] = ContextVar("hexr_call", default=None)
 """The call whose request is under way in this context; between two chunks of a stream there is none."""
 
-
-
-def package_version() -> str:
-    """This package's version, or "0" in a source tree that is not installed."""
-    try:
-        return version("hexr-instrument")
-    except PackageNotFoundError:
-        return "0"
 
 
 class Live:
@@ -219,7 +209,7 @@ class Recorder:
         if provider is self.own_provider or isinstance(provider, trace.ProxyTracerProvider | trace.NoOpTracerProvider):
             return None
         if self._tracer is None or self._tracer[0] is not provider:
-            tracer = provider.get_tracer(names.SCOPE, package_version(), names.SCHEMA_URL)
+            tracer = provider.get_tracer(names.SCOPE, names.package_version(), names.SCHEMA_URL)
             self._tracer = (provider, tracer)
         return self._tracer[1]
 

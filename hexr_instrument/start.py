@@ -1,7 +1,16 @@
 """What runs at interpreter start: one import finder. Imports os and sys only."""
 
+from __future__ import annotations
+
 import os
 import sys
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+    from importlib.machinery import ModuleSpec
+    from types import ModuleType
+    from typing import Any
 
 MODULES = ("openai._base_client", "anthropic._base_client", "google.genai.models")
 """The modules whose import loads the engine: one line for each provider's table."""
@@ -10,12 +19,14 @@ MODULES = ("openai._base_client", "anthropic._base_client", "google.genai.models
 class Finder:
     """Finds nothing itself; has the engine patch a provider's module right after it has been executed."""
 
-    def __init__(self):
+    def __init__(self) -> None:
         """Watches nothing else than `MODULES`: every other import costs one tuple look-up."""
-        self._busy = set()
+        self._busy: set[str] = set()
 
-    def find_spec(self, name, path=None, target=None):
-        """The spec that the other finders give, with a loader that calls us once and is then as it was."""
+    def find_spec(
+        self, name: str, path: Sequence[str] | None = None, target: ModuleType | None = None
+    ) -> ModuleSpec | None:
+        """The spec that the other finders give, with a loader that calls us once the module has been executed."""
         if name not in MODULES or name in self._busy:
             return None
         self._busy.add(name)
@@ -29,38 +40,54 @@ class Finder:
                 return None
         finally:
             self._busy.discard(name)
-        loader = spec.loader
-        execute = getattr(loader, "exec_module", None)
-        if execute is None:
-            return spec
-
-        def exec_module(module):
-            try:
-                del loader.exec_module
-            except AttributeError:
-                pass
-            execute(module)
-            loaded(module)
-
-        try:
-            loader.exec_module = exec_module
-        except AttributeError:  # a loader that takes no attributes: this provider stays unpatched
-            pass
+        if hasattr(spec.loader, "exec_module"):
+            loader: Any = Loader(spec.loader)
+            spec.loader = loader
         return spec
 
 
-def loaded(module):
+class Loader:
+    """Another loader, up to the moment when the module is executed; the module itself never sees this one.
+
+    It stands before the other instead of changing it, because a loader may serve many modules (zip archives, frozen
+    programs).
+    """
+
+    _loader: Any = None
+
+    def __init__(self, loader: Any) -> None:
+        """Stands before `loader`."""
+        self._loader = loader
+
+    def __getattr__(self, name: str) -> Any:
+        """Whatever else the loader does."""
+        return getattr(self._loader, name)
+
+    def exec_module(self, module: ModuleType) -> None:
+        """Gives the module its own loader back, executes it, and has it patched."""
+        for owner, name in ((module, "__loader__"), (getattr(module, "__spec__", None), "loader")):
+            if getattr(owner, name, None) is self:
+                setattr(owner, name, self._loader)
+        self._loader.exec_module(module)
+        loaded(module)
+
+
+def loaded(module: ModuleType) -> None:
     """Patches a module that has just been executed; a fault of ours must not fail the program's import."""
     try:
-        from hexr_instrument import hub  # noqa: PLC0415  (nothing is imported before a provider is)
+        # Nothing is imported before a provider is; and where recording is off, nothing but the configuration.
+        from hexr_instrument import config  # noqa: PLC0415
 
-        hub.on_import(module)
-    except Exception:
-        if os.environ.get("HEXR_DEBUG"):
-            raise
+        if not config.switched_off():
+            from hexr_instrument import hub  # noqa: PLC0415
+
+            hub.on_import(module)
+    except Exception as fault:
+        if os.environ.get("HEXR_DEBUG", "").lower() in ("1", "true", "yes", "on"):
+            sys.excepthook(type(fault), fault, fault.__traceback__)
 
 
-def start():
+def start() -> None:
     """Inserts the finder, once; imports and starts nothing else."""
     if not any(type(finder).__name__ == "Finder" and type(finder).__module__ == __name__ for finder in sys.meta_path):
         sys.meta_path.insert(0, Finder())

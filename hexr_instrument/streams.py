@@ -26,7 +26,7 @@ def live_of(response: Any) -> Live | None:
 
 def defer(response: Any, live: Live) -> None:
     """Lets the call end when the response's body has been read, is closed, fails, or is dropped."""
-    kind = type(response)
+    kind: Any = type(response)
     weak = weakref.ref(response)
     # A JSON body is closed by the read that comes before its parsing: the first close is not the end.
     waits = [not live.call.request.stream]

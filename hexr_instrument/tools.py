@@ -47,7 +47,11 @@ def run(arguments: Sequence[str]) -> int:
         return _prices(options.model, options.provider)
     from .demo import show  # noqa: PLC0415  (the servers and their libraries are for the demo alone)
 
-    return show.run(None if options.store is None else Path(options.store))
+    return show.run(None if options.store is None else Path(options.store), _print_costs)
+
+
+def _print_costs(directory: Path) -> None:
+    costs.run(parser().parse_args(["costs"]), directory, sys.stdout)
 
 
 def report(run_id: str, environ: Mapping[str, str]) -> None:

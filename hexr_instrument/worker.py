@@ -8,11 +8,13 @@ from __future__ import annotations
 
 import atexit
 import contextlib
+import importlib
 import os
 import sys
 import threading
 import time
 from collections import deque
+from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -55,6 +57,8 @@ class Worker:
         self._wake = threading.Event()
         self._stopping = False
         self._ended = threading.Event()
+        self._loaded = threading.Event()
+        self._exit_by = 0.0
         self._start = threading.Lock()
         self._loading = threading.Lock()
         """Held while the thread imports: a fork in the middle of an import would leave the child with its lock."""
@@ -63,13 +67,14 @@ class Worker:
         self._retry_at = 0.0
         self._orphans_at = 0.0
         self._pruned_at = 0.0
-        self._ingested = 0
+        self._ingested: int = 0
         self._store_refused = False
         self._fork_held = False
         self.spans: deque[Any] = deque(maxlen=2048)
         """Finished spans of the lazy global provider: the program's own, beside our records."""
         if config.exports:
             atexit.register(guarded, self.finish)
+            _before_thread_pools_end(self._await_loading)
         if hasattr(os, "register_at_fork"):
             os.register_at_fork(before=self._before_fork, after_in_parent=self._forked, after_in_child=self._child)
 
@@ -96,6 +101,8 @@ class Worker:
 
     def _loop(self) -> None:
         ended = self._ended
+        if self._config.exports:
+            guarded(self._load)
         while not self._stopping:
             self._wake.wait(SEND_DELAY)
             self._wake.clear()
@@ -143,12 +150,19 @@ class Worker:
         if time.monotonic() < self._retry_at and not self._stopping:
             return
         if self._exporter is None:
+            self._load()
+        delivered = self._export_spans() and self._export_segment() and self._export_memory() and self._export_orphans()
+        self._retry_at = 0.0 if delivered else time.monotonic() + 5
+
+    def _load(self) -> None:
+        loaded = self._loaded
+        try:
             with self._loading:
                 from .export import Exporter  # noqa: PLC0415  (the OTel SDK is loaded in this thread)
 
                 self._exporter = Exporter(self._config)
-        delivered = self._export_spans() and self._export_segment() and self._export_memory() and self._export_orphans()
-        self._retry_at = 0.0 if delivered else time.monotonic() + 5
+        finally:
+            loaded.set()
 
     def _export_spans(self) -> bool:
         exporter = self._exporter
@@ -174,16 +188,20 @@ class Worker:
             return True
         if self._position is None or self._position[0] != segment.path:
             self._position = (segment.path, 0)
-        sent = self._send(segment.path, self._position[1])
+        sent, accepted = self._send(segment.path, self._position[1])
         self._position = (segment.path, sent)
-        if sent < segment.size:
+        if not accepted:
             return False
         if segment.size >= ROTATE_BYTES and (ended := self._journal.rotate()):
             self._retire(ended)
         return True
 
-    def _send(self, path: Path, offset: int) -> int:
-        """Exports a segment's records from `offset` on; returns the offset behind the last one delivered."""
+    def _send(self, path: Path, offset: int) -> tuple[int, bool]:
+        """Exports a segment's records from `offset` on.
+
+        Returns:
+            The offset behind the last one delivered, and whether the exporters took all that was there.
+        """
         exporter = self._exporter
         header = header_of(path)
         while exporter is not None:
@@ -192,10 +210,10 @@ class Worker:
                 break
             for at in range(0, len(batch), BATCH):
                 if not exporter.records(batch[at : at + BATCH], header):
-                    return offset
+                    return offset, False
             offset = end
             _write_offset(path, offset)
-        return offset
+        return offset, True
 
     def _export_orphans(self) -> bool:
         """Delivers what processes that are gone left behind for this same endpoint; drops what waited too long."""
@@ -217,7 +235,7 @@ class Worker:
                 stat = os.fstat(held)
                 room -= stat.st_size
                 stale = room < 0 or time.time() - stat.st_mtime > WAITING_SECONDS
-                if not stale and self._send(path, _read_offset(path)) < stat.st_size:
+                if not stale and not self._send(path, _read_offset(path))[1]:
                     return False
                 self._remove(path, keep=bool(header.get("keep")))
             finally:
@@ -265,6 +283,16 @@ class Worker:
             return False
         return self._position is None or self._position[0] != segment.path or self._position[1] < segment.size
 
+    def _exit_budget(self) -> float:
+        """What is left of HEXR_EXIT_TIMEOUT, in seconds; it runs from the first wait of the exit on."""
+        self._exit_by = self._exit_by or time.monotonic() + self._config.exit_timeout
+        return max(0.0, self._exit_by - time.monotonic())
+
+    def _await_loading(self) -> None:
+        """Lets the worker end its imports while thread pools still work: the SDK uses one as it is imported."""
+        if self._thread is not None:
+            self._loaded.wait(self._exit_budget())
+
     def finish(self) -> None:
         """Delivers within the exit budget; the rest stays on disk for the next process.
 
@@ -275,7 +303,7 @@ class Worker:
             return
         self._retry_at = 0.0
         self._wake.set()
-        self._ended.wait(self._config.exit_timeout)
+        self._ended.wait(self._exit_budget())
         _restore_interrupt()
 
     def _clean(self) -> None:
@@ -298,6 +326,9 @@ class Worker:
     def _child(self) -> None:
         self._loading = threading.Lock()
         self._ended = threading.Event()
+        self._loaded = threading.Event()
+        self._loaded = threading.Event()
+        self._exit_by = 0.0
         self._start = threading.Lock()
         self._wake = threading.Event()
         self._thread = None
@@ -307,6 +338,18 @@ class Worker:
         self._ingested = 0
         self.spans.clear()
         self._journal.after_fork()
+
+
+def _before_thread_pools_end(function: Callable[[], None]) -> None:
+    """Has Python call `function` at exit, just before `concurrent.futures` stops taking work.
+
+    `threading` has no public hook there; where the private one is missing, a program that ends within a second of its
+    first call may leave its calls to the next process.
+    """
+    importlib.import_module("concurrent.futures.thread")  # its own hook must stand before ours: the last runs first
+    register = getattr(threading, "_register_atexit", None)
+    if register is not None:
+        guarded(register, guarded, function)
 
 
 def _restore_interrupt() -> None:
@@ -323,7 +366,7 @@ def _restore_interrupt() -> None:
 def _write_offset(segment: Path, offset: int) -> None:
     file = os.open(acknowledged(segment), os.O_WRONLY | os.O_CREAT | getattr(os, "O_NOFOLLOW", 0), 0o600)
     try:
-        os.pwrite(file, b"%020d" % offset, 0)
+        os.write(file, b"%020d" % offset)
     finally:
         os.close(file)
 

@@ -8,8 +8,8 @@ import sys
 
 
 def _boot():
-    here = os.path.dirname(os.path.abspath(__file__))
-    sys.path[:] = [entry for entry in sys.path if os.path.abspath(entry or ".") != here or entry == ""]
+    here = os.path.dirname(__file__)
+    sys.path[:] = [entry for entry in sys.path if entry != here]
     if sys.version_info < (3, 10) or getattr(sys, "_hexr_booted", False):
         return
     sys._hexr_booted = True
@@ -17,9 +17,11 @@ def _boot():
         from hexr_instrument import start
 
         start.start()
-    except Exception:
+    except KeyboardInterrupt:
+        raise
+    except BaseException:
         # Another Python's environment, or a package that is half installed: the program runs without us.
-        if os.environ.get("HEXR_DEBUG"):
+        if os.environ.get("HEXR_DEBUG", "").lower() in ("1", "true", "yes", "on"):
             sys.excepthook(*sys.exc_info())
 
 

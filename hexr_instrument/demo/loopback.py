@@ -75,7 +75,7 @@ class LoopbackHandler(BaseHTTPRequestHandler):
     disable_nagle_algorithm = True
     wbufsize = -1  # head and body leave in one packet; events of a stream are flushed one by one
 
-    def log_message(self, format: str, *args: object) -> None:
+    def log_message(self, format: str, *args: object) -> None:  # noqa: A002  (the name is inherited)
         """Stay silent: the program under observation owns the terminal."""
 
     def version_string(self) -> str:

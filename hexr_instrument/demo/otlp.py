@@ -233,9 +233,7 @@ def _groups(resources: Iterable[Any], name: str) -> Iterator[tuple[dict[str, Any
     for each in resources:
         resource = plain(each.resource.attributes)
         for group in getattr(each, name):
-            scope = Scope(
-                group.scope.name, group.scope.version, group.schema_url, plain(group.scope.attributes)
-            )
+            scope = Scope(group.scope.name, group.scope.version, group.schema_url, plain(group.scope.attributes))
             yield resource, scope, group
 
 

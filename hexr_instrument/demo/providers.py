@@ -8,6 +8,7 @@ requests, and their token counts, are derived from the request (`wire.py` has th
 from __future__ import annotations
 
 import argparse
+import contextlib
 import json
 import os
 import re
@@ -342,13 +343,11 @@ def main(arguments: Sequence[str] | None = None) -> None:
         description="Loopback LLM providers: the wire of OpenAI, Anthropic and Google, without keys.",
     )
     parser.add_argument("--port", type=int, default=0, help="port on 127.0.0.1 (default: any free one)")
-    with ProviderServer(parser.parse_args(arguments).port) as server:
-        for name, value in server.environment().items():
-            print(f"export {name}={shlex.quote(value)}", flush=True)
-        try:
-            threading.Event().wait()
-        except KeyboardInterrupt:
-            return
+    port: int = parser.parse_args(arguments).port
+    with contextlib.suppress(KeyboardInterrupt), ProviderServer(port) as server:
+        lines = (f"export {name}={shlex.quote(value)}" for name, value in server.environment().items())
+        print("\n".join(lines), flush=True)
+        threading.Event().wait()
 
 
 if __name__ == "__main__":

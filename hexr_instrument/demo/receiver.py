@@ -80,6 +80,7 @@ class OtlpReceiver:
         self._bytes: dict[Signal, int] = dict.fromkeys(_PATHS.values(), 0)
         self._faults: list[_Fault] = []
         self._partials: list[_Partial] = []
+        self._hanging = 0
         self._going = threading.Event()
         self._going.set()
         self._closed = False
@@ -138,6 +139,12 @@ class OtlpReceiver:
             return list(self._requests)
 
     @property
+    def hanging(self) -> int:
+        """How many requests have been taken and not answered yet."""
+        with self._changed:
+            return self._hanging
+
+    @property
     def bytes(self) -> dict[Signal, int]:
         """Bytes received per signal, as compressed on the wire, refused ones too."""
         with self._changed:
@@ -151,7 +158,14 @@ class OtlpReceiver:
             self._bytes = dict.fromkeys(_PATHS.values(), 0)
 
     def wait(
-        self, spans: int = 0, timeout: float = 10.0, *, points: int = 0, logs: int = 0, requests: int = 0
+        self,
+        spans: int = 0,
+        timeout: float = 10.0,
+        *,
+        points: int = 0,
+        logs: int = 0,
+        requests: int = 0,
+        hanging: int = 0,
     ) -> list[Span]:
         """The spans, as soon as at least this much has arrived.
 
@@ -161,6 +175,7 @@ class OtlpReceiver:
             points: How many metric points.
             logs: How many log records.
             requests: How many answered requests.
+            hanging: How many unanswered ones.
 
         Raises:
             TimeoutError: It has not arrived in time.
@@ -172,6 +187,7 @@ class OtlpReceiver:
                 and len(self._points) >= points
                 and len(self._logs) >= logs
                 and len(self._requests) >= requests
+                and self._hanging >= hanging
             )
 
         self.wait_for(arrived, timeout)
@@ -246,10 +262,13 @@ class OtlpReceiver:
         """Take one request: status, seconds until a retry, response message; None is no answer at all."""
         with self._changed:
             self._bytes[signal] += size
+            self._hanging += 1
+            self._changed.notify_all()
         self._going.wait()
-        if self._closed:
-            return None
         with self._changed:
+            self._hanging -= 1
+            if self._closed:
+                return None
             fault = _next(self._faults, signal)
             status, message = (fault.status, b"") if fault else self._accept(signal, body)
             self._requests.append(Request(signal, path, headers, size, status))

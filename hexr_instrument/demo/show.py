@@ -6,14 +6,13 @@ import os
 import subprocess
 import sys
 import tempfile
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from importlib.util import find_spec
 from pathlib import Path
 
 from rich.console import Console
 from rich.table import Table
 
-from ..report import costs
 from .providers import ProviderServer
 from .receiver import OtlpReceiver, Span
 
@@ -28,25 +27,24 @@ def examples_directory() -> Path:
     return shipped if shipped.is_dir() else package.parent / "examples"
 
 
-def run(store: Path | None) -> int:
+def run(store: Path | None, costs: Callable[[Path], object]) -> int:
     """Runs the demo and prints what the program's calls became: spans, then the cost tree.
 
     Args:
         store: Where its calls are kept; None for a folder that is removed at the end.
+        costs: Prints a store's cost tree.
 
     Returns:
         0; 1 if the program failed; 2 if an SDK is missing.
     """
     missing = [package for module, package in _SDKS.items() if not _installed(module)]
     if missing:
-        sys.stderr.write(
-            f"hexr-instrument: the demo needs {', '.join(missing)}: pip install 'hexr-instrument[demo]'\n"
-        )
+        sys.stderr.write(f"hexr-instrument: the demo needs {', '.join(missing)}: pip install 'hexr-instrument[demo]'\n")
         return 2
     if store is not None:
-        return _run(store)
+        return _run(store, costs)
     with tempfile.TemporaryDirectory(prefix="hexr-demo-") as directory:
-        return _run(Path(directory))
+        return _run(Path(directory), costs)
 
 
 def _installed(module: str) -> bool:
@@ -56,7 +54,7 @@ def _installed(module: str) -> bool:
         return False
 
 
-def _run(store: Path) -> int:
+def _run(store: Path, costs: Callable[[Path], object]) -> int:
     program = examples_directory() / "content_crew.py"
     console = Console(soft_wrap=True, highlight=False)
     console.print(f"[bold]$ hexr-instrument python {program.name}[/bold]")
@@ -80,9 +78,9 @@ def _run(store: Path) -> int:
         f"\n[bold]Spans[/bold]: {requests} HTTP requests to the providers became {len(spans)} OpenTelemetry spans "
         f"({sent:,} bytes of OTLP)\n"
     )
-    console.print(_table(spans))
+    console.print(_table(spans), crop=False)
     console.print("\n[bold]$ hexr-instrument costs[/bold]\n")
-    costs.show(store, sys.stdout)
+    costs(store)
     console.print(
         "\nNo key was used and nothing left this machine: the providers and the collector\n"
         "were servers on 127.0.0.1, and their answers are made up. The same program with\n"
@@ -102,10 +100,8 @@ def _table(spans: Sequence[Span]) -> Table:
     table = Table(box=None, pad_edge=False)
     table.add_column("span", no_wrap=True)
     table.add_column("role", no_wrap=True)
-    table.add_column("tokens in", justify="right")
-    table.add_column("out", justify="right")
-    table.add_column("ms", justify="right")
-    table.add_column("cost USD", justify="right")
+    for name in ("in", "out", "ms", "cost USD"):
+        table.add_column(name, justify="right", no_wrap=True)
     known = {span.span_id for span in spans}
     for span in sorted(spans, key=lambda each: each.start):
         attributes = span.attributes

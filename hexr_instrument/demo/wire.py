@@ -217,11 +217,13 @@ _SENTENCES = (
 # ---- Reading a request ------------------------------------------------------------------------------------
 
 _NOT_PROSE = frozenset(
-    "type role id name status url data signature image_url file_id file_data filename detail format source "
-    "inlineData inline_data fileData mimeType mime_type cache_control tool_call_id tool_use_id call_id "
-    "encrypted_content thoughtSignature thought_signature model metadata taskType".split()
+    (  # noqa: SIM905  (thirty lines otherwise)
+        "type role id name status url data signature image_url file_id file_data filename detail format source "
+        "inlineData inline_data fileData mimeType mime_type cache_control tool_call_id tool_use_id call_id "
+        "encrypted_content thoughtSignature thought_signature model metadata taskType"
+    ).split()
 )
-_MEDIA = frozenset("image image_url input_image document file input_file input_audio".split())
+_MEDIA = frozenset({"image", "image_url", "input_image", "document", "file", "input_file", "input_audio"})
 
 
 def prose(value: Any) -> list[str]:

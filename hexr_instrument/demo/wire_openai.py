@@ -208,9 +208,7 @@ def completions(ask: Ask, reply: Reply) -> Answer:
         )
     choice = {"text": output.text, "logprobs": None, "finish_reason": finish}
     choices = [{**choice, "index": at} for at in indexes]
-    return Answer(
-        body={**head, "choices": choices, **({"usage": usage} if usage else {})}, usage=usage or None
-    )
+    return Answer(body={**head, "choices": choices, **({"usage": usage} if usage else {})}, usage=usage or None)
 
 
 # ---- Embeddings and moderations ---------------------------------------------------------------------------
@@ -232,9 +230,7 @@ def embeddings(ask: Ask, reply: Reply) -> Answer:
     size = ask.body.get("dimensions") or 8
     vectors = [vector(each, size) for each in inputs]
     encoded = ask.body.get("encoding_format") == "base64"
-    data = [
-        base64.b64encode(struct.pack(f"<{size}f", *each)).decode() if encoded else each for each in vectors
-    ]
+    data = [base64.b64encode(struct.pack(f"<{size}f", *each)).decode() if encoded else each for each in vectors]
     tokens = max(10, count(inputs))
     usage = reply.usage if reply.usage is not None else {"prompt_tokens": tokens, "total_tokens": tokens}
     body: JSON = {
@@ -247,7 +243,7 @@ def embeddings(ask: Ask, reply: Reply) -> Answer:
     return Answer(body=body, usage=usage or None)
 
 
-_CATEGORIES = (
+_CATEGORIES = (  # noqa: SIM905  (thirteen lines otherwise)
     "harassment harassment/threatening hate hate/threatening illicit illicit/violent self-harm "
     "self-harm/intent self-harm/instructions sexual sexual/minors violence violence/graphic"
 ).split()
@@ -272,7 +268,11 @@ _ERRORS: Mapping[int, tuple[str, str | None, str]] = {
     400: ("invalid_request_error", None, "We could not parse the JSON body of your request."),
     401: ("invalid_request_error", "invalid_api_key", "Incorrect API key provided: {key}."),
     403: ("invalid_request_error", "unsupported_country_region_territory", "Country or region not supported"),
-    404: ("invalid_request_error", "model_not_found", "The model `{model}` does not exist or is not yours."),
+    404: (
+        "invalid_request_error",
+        "model_not_found",
+        "The model `{model}` does not exist or you do not have access to it.",
+    ),
     429: ("tokens", "rate_limit_exceeded", "Rate limit reached for {model} on tokens per min (TPM)."),
     500: ("server_error", None, "The server had an error while processing your request. Sorry about that!"),
     503: ("server_error", None, "The engine is currently overloaded, please try again later"),

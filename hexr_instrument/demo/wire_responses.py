@@ -190,17 +190,12 @@ def _inside(item: JSON, place: JSON) -> list[tuple[str, JSON]]:
             ("response.function_call_arguments.done", whole),
         ]
     if item["type"] == "reasoning":
-        return [
-            event for number, part in enumerate(item["summary"]) for event in _summary(part, place, number)
-        ]
+        return [event for number, part in enumerate(item["summary"]) for event in _summary(part, place, number)]
     part = item["content"][0]
     here = {**place, "content_index": 0}
     return [
         ("response.content_part.added", {**here, "part": {**part, "text": ""}}),
-        *(
-            ("response.output_text.delta", {**here, "delta": piece, "logprobs": []})
-            for piece in pieces(part["text"])
-        ),
+        *(("response.output_text.delta", {**here, "delta": piece, "logprobs": []}) for piece in pieces(part["text"])),
         ("response.output_text.done", {**here, "text": part["text"], "logprobs": []}),
         ("response.content_part.done", {**here, "part": part}),
     ]

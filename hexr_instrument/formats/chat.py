@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from ..call import Format, Question, Response, Usage, number, pick, text
+from ..call import Format, Question, Response, Usage, number, pick, sequence, text
 from ._json import scalars, stated_cost, strings
 
 _PARAMETERS = {
@@ -35,12 +35,16 @@ def request(body: Any) -> dict[str, Any]:
 
 def usage(source: Any) -> Usage | None:
     """A chat completions `usage` object; cached tokens are a subset of the prompt's."""
-    if source is None or number(source, "prompt_tokens") is None:
+    asked = number(source, "prompt_tokens")
+    if asked is None:
         return None
+    said, whole = number(source, "completion_tokens"), number(source, "total_tokens")
+    if said is not None and whole is not None and whole > asked + said:
+        said = whole - asked  # xAI and Gemini leave reasoning out of `completion_tokens`, but not out of the total
     cached = number(source, "prompt_tokens_details", "cached_tokens")
     return Usage(
-        input=number(source, "prompt_tokens"),
-        output=number(source, "completion_tokens"),
+        input=asked,
+        output=said,
         # DeepSeek states its cache hits beside the usage, in a name of its own.
         cache_read=cached if cached is not None else number(source, "prompt_cache_hit_tokens"),
         cache_write=number(source, "prompt_tokens_details", "cache_write_tokens"),
@@ -53,8 +57,7 @@ def usage(source: Any) -> Usage | None:
 
 def response(payload: Any) -> Response:
     """A whole chat completion, or a stream folded into one."""
-    choices = pick(payload, "choices")
-    reasons = [text(each, "finish_reason") or "error" for each in choices] if type(choices) is list else []
+    reasons = [text(each, "finish_reason") or "error" for each in sequence(pick(payload, "choices"))]
     spent = pick(payload, "usage") or pick(payload, "x_groq", "usage")
     return Response(
         id=text(payload, "id"),
@@ -71,30 +74,30 @@ _LAST_WINS = ("id", "model", "usage", "service_tier", "system_fingerprint", "x_g
 
 
 def fold(so_far: Any, chunk: Any) -> Any:
-    """Adds one chunk: the last value of each field wins, finish reasons are kept per choice."""
+    """Adds one chunk: the last value of each field that says something wins, finish reasons are kept per choice."""
     if so_far is None:
         so_far = {"choices": []}
     if type(chunk) is not dict:
         return so_far
     for name in _LAST_WINS:
-        if (value := chunk.get(name)) is not None:
+        if value := chunk.get(name):  # Azure's last chunks have the id "" and the model ""
             so_far[name] = value
-    choices = chunk.get("choices")
-    if type(choices) is list:
-        for choice in choices:
-            index = number(choice, "index")
-            if index is None or index > 1024:
-                continue
-            while len(so_far["choices"]) <= index:
-                so_far["choices"].append({})
-            if (reason := text(choice, "finish_reason")) is not None:
-                so_far["choices"][index]["finish_reason"] = reason
+    for place, choice in enumerate(sequence(chunk.get("choices"))):
+        index = number(choice, "index")
+        if index is None:  # some hosts with one choice leave it out
+            index = place
+        if index > 1024:
+            continue
+        while len(so_far["choices"]) <= index:
+            so_far["choices"].append({})
+        if (reason := text(choice, "finish_reason")) is not None:
+            so_far["choices"][index]["finish_reason"] = reason
     return so_far
 
 
 def finished(payload: Any) -> bool:
     """Whether every choice has its finish reason."""
-    choices = pick(payload, "choices")
+    choices = sequence(pick(payload, "choices"))
     return bool(choices) and all(text(each, "finish_reason") for each in choices)
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from typing import Any
 
-from ..call import Format, Question, Response, Usage, number, pick, text, total
+from ..call import Format, Question, Response, Usage, number, pick, sequence, text, total
 from ._json import scalars, strings
 
 
@@ -104,6 +104,9 @@ def response(payload: Any) -> Response:
         model=text(get(payload, "model_version")),
         finish_reasons=tuple(_FINISH_REASONS.get(reason or "", (reason or "error").lower()) for reason in reasons),
         usage=_usage(get(payload, "usage_metadata")),
+        # Vertex AI says how the call was paid for, the Gemini API which tier served it.
+        service_tier=text(get(payload, "usage_metadata", "traffic_type"))
+        or text(get(payload, "usage_metadata", "service_tier")),
     )
 
 
@@ -158,9 +161,8 @@ def answer(payload: Any) -> str:
 def _embedding(payload: Any) -> Response:
     spent = number(get(payload, "usage_metadata", "prompt_token_count"))
     if spent is None:  # Vertex counts each embedding's tokens
-        embeddings = get(payload, "embeddings")
-        counts = [number(get(each, "statistics", "token_count")) for each in embeddings] if embeddings else []
-        spent = total(*counts) if all(count is not None for count in counts) else None
+        counts = [number(get(each, "statistics", "token_count")) for each in sequence(get(payload, "embeddings"))]
+        spent = None if None in counts else total(*counts)
     return Response(usage=None if spent is None else Usage(input=spent))
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from ..call import Format, Question, Response, Usage, number, pick, text, total
+from ..call import Format, Question, Response, Usage, number, pick, sequence, text, total
 from ._json import scalars, strings
 
 _PARAMETERS = {
@@ -37,23 +37,33 @@ def request(body: Any) -> dict[str, Any]:
 
 
 def _usage(source: Any) -> Usage | None:
-    """Anthropic counts cached tokens apart from `input_tokens`: the sum of all three is the input."""
+    """Anthropic counts cached tokens apart from `input_tokens`: the sum of all three is the input.
+
+    What it took to compact the context is billed too, but only the list of iterations has it.
+    """
     if number(source, "input_tokens") is None:
         return None
-    write = number(source, "cache_creation_input_tokens")
-    hour = number(source, "cache_creation", "ephemeral_1h_input_tokens")
-    if write is None:
-        write = total(hour, number(source, "cache_creation", "ephemeral_5m_input_tokens"))
-    read = number(source, "cache_read_input_tokens")
+    parts = [source, *(each for each in sequence(pick(source, "iterations")) if text(each, "type") == "compaction")]
+    read = total(*(number(part, "cache_read_input_tokens") for part in parts))
+    write = total(*(_written(part) for part in parts))
     return Usage(
-        input=total(number(source, "input_tokens"), read, write),
-        output=number(source, "output_tokens"),
+        input=total(*(number(part, "input_tokens") for part in parts), read, write),
+        output=total(*(number(part, "output_tokens") for part in parts)),
         cache_read=read,
         cache_write=write,
-        cache_write_1h=hour,
+        cache_write_1h=total(*(number(part, "cache_creation", "ephemeral_1h_input_tokens") for part in parts)),
         reasoning=number(source, "output_tokens_details", "thinking_tokens"),
         web_searches=number(source, "server_tool_use", "web_search_requests"),
     )
+
+
+def _written(part: Any) -> int | None:
+    """Tokens written to a cache, whatever their lifetime."""
+    whole = number(part, "cache_creation_input_tokens")
+    if whole is not None:
+        return whole
+    lives = ("ephemeral_1h_input_tokens", "ephemeral_5m_input_tokens")
+    return total(*(number(part, "cache_creation", name) for name in lives))
 
 
 def response(payload: Any) -> Response:
@@ -64,7 +74,8 @@ def response(payload: Any) -> Response:
         model=text(payload, "model"),
         finish_reasons=(_FINISH_REASONS.get(reason, reason),) if reason else (),
         usage=_usage(pick(payload, "usage")),
-        service_tier=text(payload, "usage", "service_tier"),
+        # Fast mode is a price of its own, beside the tiers of capacity.
+        service_tier="fast" if text(payload, "usage", "speed") == "fast" else text(payload, "usage", "service_tier"),
     )
 
 
@@ -74,10 +85,12 @@ def fold(so_far: Any, chunk: Any) -> Any:
     if kind == "message_start":
         message = pick(chunk, "message")
         if type(message) is dict:
+            counts = pick(message, "usage")
             # `output_tokens` here is a placeholder (1) until the first delta: it is not what was billed.
-            return {**message, "usage": {**(pick(message, "usage") or {}), "output_tokens": None}}
+            return {**message, "usage": {**(counts if type(counts) is dict else {}), "output_tokens": None}}
     if kind == "message_delta" and type(so_far) is dict:
-        so_far["stop_reason"] = text(chunk, "delta", "stop_reason")
+        if reason := text(chunk, "delta", "stop_reason"):
+            so_far["stop_reason"] = reason
         counts = pick(chunk, "usage")
         if type(counts) is dict:
             so_far["usage"].update({name: value for name, value in counts.items() if value is not None})

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from ..call import Format, Question, Response, Usage, number, pick, text
+from ..call import Format, Question, Response, Usage, number, pick, sequence, text
 from ._json import scalars, stated_cost
 from .chat import OUTPUT_TYPES
 
@@ -30,7 +30,8 @@ def request(body: Any) -> dict[str, Any]:
     return found
 
 
-def _usage(source: Any) -> Usage | None:
+def _usage(payload: Any) -> Usage | None:
+    source = pick(payload, "usage")
     if number(source, "input_tokens") is None:
         return None
     return Usage(
@@ -39,7 +40,14 @@ def _usage(source: Any) -> Usage | None:
         cache_read=number(source, "input_tokens_details", "cached_tokens"),
         cache_write=number(source, "input_tokens_details", "cache_write_tokens"),
         reasoning=number(source, "output_tokens_details", "reasoning_tokens"),
+        web_searches=number(payload, "tool_usage", "web_search", "num_requests"),
     )
+
+
+_CALLS = frozenset(
+    {"function_call", "custom_tool_call", "computer_call", "shell_call", "local_shell_call", "apply_patch_call"}
+)
+"""Output items that the client has to carry out; searches and interpreters run at the provider."""
 
 
 def _finish_reason(payload: Any) -> str | None:
@@ -51,8 +59,7 @@ def _finish_reason(payload: Any) -> str | None:
         return "error"
     if status != "completed":
         return None
-    output = pick(payload, "output")
-    called = type(output) is list and any(text(each, "type") == "function_call" for each in output)
+    called = any(text(each, "type") in _CALLS for each in sequence(pick(payload, "output")))
     return "tool_call" if called else "stop"
 
 
@@ -64,7 +71,7 @@ def response(payload: Any) -> Response:
         id=text(payload, "id"),
         model=text(payload, "model"),
         finish_reasons=(reason,) if reason else (),
-        usage=_usage(pick(payload, "usage")),
+        usage=_usage(payload),
         service_tier=text(payload, "service_tier"),
         stated_cost=stated_cost(pick(payload, "usage", "cost")),
         error=(text(payload, "error", "code") or "_OTHER") if failed else None,

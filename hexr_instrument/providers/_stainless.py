@@ -9,10 +9,9 @@ from __future__ import annotations
 import copy
 import json
 from collections.abc import Callable, Mapping
-from functools import lru_cache
 from typing import Any
 
-from ..call import REGISTRATION, Format, Outcome, Request, Target, pick, text
+from ..call import Format, Outcome, Request, Target, pick, text
 
 TARGETS = (
     Target("SyncAPIClient.request", "call", ("cast_to", "options")),
@@ -111,26 +110,3 @@ def _json(raw: Any) -> Any:
 def owner(client: Any) -> Any:
     """The client itself carries a registration."""
     return client
-
-
-
-def handle(client: Any) -> Any:
-    """A copy on the same transport; its own copies keep its registration."""
-    made = client.copy()
-    made.__class__ = _handle_class(type(made))
-    return made
-
-
-@lru_cache(maxsize=64)
-def _handle_class(kind: type[Any]) -> type[Any]:
-    """A class of the same name whose copies are registered as the copied client is."""
-    if REGISTRATION in vars(kind):
-        return kind
-
-    def again(self: Any, **changes: Any) -> Any:
-        made = kind.copy(self, **changes)
-        setattr(made, REGISTRATION, getattr(self, REGISTRATION))
-        return made
-
-    members = {"copy": again, "with_options": again, REGISTRATION: None, "__module__": kind.__module__}
-    return type(kind.__name__, (kind,), members)

@@ -7,6 +7,7 @@ from typing import Any
 from ..call import Direct, Provider, Target, text
 from ..formats.messages import MESSAGES
 from . import _stainless, hosts
+from ._handle import handle
 
 ROUTES = {"/v1/messages": MESSAGES}
 _PLATFORMS = {"AnthropicBedrock": "aws.bedrock", "AnthropicVertex": "gcp.vertex_ai"}
@@ -32,7 +33,7 @@ ANTHROPIC = Provider(
     request=_stainless.requests(ROUTES, _provider),
     outcome=_stainless.outcome,
     owner=_stainless.owner,
-    handle=_stainless.handle,
+    handle=handle,
     clients=("Anthropic", "AsyncAnthropic"),
     direct=Direct(
         module="anthropic",

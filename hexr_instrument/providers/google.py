@@ -66,7 +66,7 @@ def _handle(client: Any) -> Any:
 
 
 def _twin(whole: Any) -> Any:
-    kind = type(whole)
+    kind: type[Any] = type(whole)
     twin = copy.copy(whole)
     twin.__class__ = type(kind.__name__, (kind,), {"__del__": lambda self: None, "__module__": kind.__module__})
     twin.__dict__["_hexr_origin"] = whole  # the transport lives as long as one of the two

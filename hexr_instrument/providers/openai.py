@@ -10,6 +10,7 @@ from ..formats.completions import COMPLETIONS
 from ..formats.embeddings import EMBEDDINGS
 from ..formats.responses import RESPONSES
 from . import _stainless, hosts
+from ._handle import handle
 
 ROUTES = {
     "/chat/completions": CHAT,
@@ -38,7 +39,7 @@ OPENAI = Provider(
     request=_stainless.requests(ROUTES, _provider),
     outcome=_stainless.outcome,
     owner=_stainless.owner,
-    handle=_stainless.handle,
+    handle=handle,
     clients=("OpenAI", "AsyncOpenAI"),
     amend=_stainless.amend,
     direct=Direct(

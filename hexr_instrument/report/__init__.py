@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import argparse
-import os
 import re
 import sys
 import time
@@ -15,7 +14,7 @@ from pathlib import Path
 from typing import TextIO
 from zoneinfo import ZoneInfo
 
-from ..store import Filter, Store, StoreError, StoreUnwritableError
+from ..store import DATABASE, Filter, Store, StoreError, StoreUnwritableError
 
 __all__ = [
     "Selection",
@@ -57,18 +56,10 @@ class Selection:
 def add_selection(parser: argparse.ArgumentParser) -> None:
     """Adds the options that every report has."""
     group = parser.add_argument_group("which calls")
-    group.add_argument(
-        "--since", metavar="TIME", help="only calls from TIME on: 24h, 7d, 30m ago, or an ISO date"
-    )
-    group.add_argument(
-        "--until", metavar="TIME", help="only calls before TIME; a date means its first moment"
-    )
-    group.add_argument(
-        "--tz", metavar="ZONE", help="zone of days and dates, such as Europe/Berlin (default: UTC)"
-    )
-    group.add_argument(
-        "--run", metavar="ID", help="only calls of one run; `last` is the one that started last"
-    )
+    group.add_argument("--since", metavar="TIME", help="only calls from TIME on: 24h, 7d, 30m ago, or an ISO date")
+    group.add_argument("--until", metavar="TIME", help="only calls before TIME; a date means its first moment")
+    group.add_argument("--tz", metavar="ZONE", help="zone of days and dates, such as Europe/Berlin (default: UTC)")
+    group.add_argument("--run", metavar="ID", help="only calls of one run; `last` is the one that started last")
     for name in _NAMES:
         text = f'only this {name}; may be repeated; "" is a call without one'
         group.add_argument(f"--{name}", metavar="NAME", action="append", default=[], help=text)
@@ -139,35 +130,59 @@ def prepare(args: argparse.Namespace, directory: Path, name: str) -> list[Store]
     """
     stores = [Store(_named(Path(path))) for path in dict.fromkeys(args.store)] or [Store(directory)]
     for store in stores:
-        try:
-            store.ingest_all()
-        except StoreUnwritableError as error:
-            complain(name, f"{error}; the report shows what is there")
+        _take_in(store, name)
     return stores
 
 
+def _take_in(store: Store, name: str) -> None:
+    try:
+        store.ingest_all()
+    except StoreUnwritableError as error:
+        complain(name, f"{error}; the report shows what is there")
+
+
 def _named(path: Path) -> Path:
-    directory = path.parent if path.name == "hexr.db" and path.is_file() else path
+    directory = path.parent if path.name == DATABASE and path.is_file() else path
     if not directory.is_dir():
         raise UsageError(f"--store: there is no directory {path}; name the one that HEXR_STORE names")
-    if not any((directory / part).exists() for part in ("hexr.db", "journal")):
+    if not any((directory / part).exists() for part in (DATABASE, "journal")):
         raise UsageError(
-            f"--store: there is no store in {path} (no hexr.db, no journal); name the one HEXR_STORE names"
+            f"--store: there is no store in {path} (no {DATABASE}, no journal); name the one HEXR_STORE names"
         )
     return directory
 
 
 def plain(name: str | None) -> str:
-    """A recorded name as it may be printed: one line without control and direction characters, never empty."""
+    """A recorded name as it may be printed: one line without control characters, never empty."""
     if name is None:
         return UNKNOWN
     kept = (each for each in name if unicodedata.category(each) not in ("Cc", "Cf", "Cs", "Zl", "Zp"))
     return "".join(kept).strip() or UNKNOWN
 
 
+def tokens(given: int | None, made: int | None) -> str:
+    """Input and output tokens in few cells: `1200/340`, `4.4M/-`."""
+    return f"{_short(given)}/{_short(made)}"
+
+
+def _short(count: int | None) -> str:
+    if count is None:
+        return "-"
+    for unit, letter in ((10**9, "B"), (10**6, "M"), (10**3, "k")):
+        if count >= 10_000 and count >= 0.9995 * unit:  # 999,960 is 1.0M, not 1000k
+            value = count / unit
+            return f"{value:.1f}{letter}" if value < 99.95 else f"{value:.0f}{letter}"
+    return str(count)
+
+
 def styled(stdout: TextIO) -> bool:
     """Whether colours are welcome: on a terminal, unless NO_COLOR (no-color.org) or TERM says otherwise."""
-    return stdout.isatty() and not os.environ.get("NO_COLOR") and os.environ.get("TERM") != "dumb"
+    if not stdout.isatty():
+        return False
+    from rich.console import Console  # noqa: PLC0415  (a tenth of a second that a pipe does not need)
+
+    console = Console(file=stdout)
+    return not (console.no_color or console.is_dumb_terminal)
 
 
 def emit(stdout: TextIO, lines: Iterable[str]) -> None:

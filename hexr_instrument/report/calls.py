@@ -25,6 +25,7 @@ from . import (
     plain,
     prepare,
     select,
+    tokens,
 )
 from .money import USD_DIGITS, decimals, dollars, exact
 
@@ -109,10 +110,8 @@ def lines(found: Sequence[Record], zone: tzinfo, width: int | None, now: datetim
         [
             _time(record.start, zone, now),
             f"{plain(record.facet.agent)}{'/' + plain(record.facet.role) if record.facet.role else ''}",
-            f"{plain(record.facet.provider)} {plain(record.facet.model)}".replace(
-                f"{UNKNOWN} {UNKNOWN}", UNKNOWN
-            ),
-            f"{_count(record.usage.get('input'))}/{_count(record.usage.get('output'))}",
+            f"{plain(record.facet.provider)} {plain(record.facet.model)}".replace(f"{UNKNOWN} {UNKNOWN}", UNKNOWN),
+            tokens(record.usage.get("input"), record.usage.get("output")),
             _duration(record.duration),
             _outcome(record, places),
         ]
@@ -129,8 +128,7 @@ def lines(found: Sequence[Record], zone: tzinfo, width: int | None, now: datetim
     right = (3, 4)
     return [
         (" " * gap).join(
-            _fit(cell, size, right=at in right)
-            for at, (cell, size) in enumerate(zip(row, sizes, strict=True))
+            _fit(cell, size, right=at in right) for at, (cell, size) in enumerate(zip(row, sizes, strict=True))
         )
         for row in rows
     ]
@@ -147,14 +145,6 @@ def _time(start: int, zone: tzinfo, now: datetime) -> str:
     moment = datetime.fromtimestamp(start // 10**9, zone)
     today = moment.date() == now.astimezone(zone).date()
     return f"{moment:%H:%M:%S}" if today else f"{moment:%m-%d %H:%M}"
-
-
-def _count(tokens: int | None) -> str:
-    if tokens is None:
-        return "-"
-    if tokens < 10_000:
-        return str(tokens)
-    return f"{tokens / 1000:.0f}k" if tokens < 1_000_000 else f"{tokens / 1e6:.1f}M"
 
 
 def _duration(nanoseconds: int | None) -> str:
@@ -177,12 +167,8 @@ def _outcome(record: Record, places: int) -> str:
         amount = dollars((record.cost + unit // 2) // unit, places)
         words.append(f">= {amount}" if facet.cost_status == "partial" else amount)
     if facet.error is not None:
-        # The last part of the name is enough beside the provider's.
-        words.append(
-            " ".join(
-                [*([str(record.status)] if record.status else []), plain(facet.error).rpartition(".")[2]]
-            )
-        )
+        # Enough beside the provider's name; --json has it all.
+        words.append(f"HTTP {record.status}" if record.status else plain(facet.error).rpartition(".")[2])
     return " ".join(words) or facet.cost_status.replace("_", " ")
 
 

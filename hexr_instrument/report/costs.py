@@ -26,6 +26,7 @@ from . import (
     prepare,
     select,
     styled,
+    tokens,
 )
 from .money import exact
 from .tree import amounts, notes, total, tree, uncovered
@@ -135,9 +136,7 @@ def _groups(by: str | None) -> tuple[str, ...]:
         if not name:
             raise UsageError(f"--by: {by!r} has an empty name; use names such as {','.join(TREE)}")
         if name in (*FIELDS, "cost", "cost_usd"):
-            raise UsageError(
-                f"--by: {name} is a sum, not a group; use {', '.join(COLUMNS)}, or the name of a label"
-            )
+            raise UsageError(f"--by: {name} is a sum, not a group; use {', '.join(COLUMNS)}, or the name of a label")
     return names
 
 
@@ -145,9 +144,7 @@ def _check_labels(by: Sequence[str], rows: Sequence[Row]) -> None:
     """A misspelt group must not look like calls of which nothing is known."""
     for at, name in enumerate(by):
         if name not in COLUMNS and rows and all(row.group[at] is None for row in rows):
-            raise UsageError(
-                f"--by: no call has a label {name!r}; the groups are {', '.join(COLUMNS)}, and labels"
-            )
+            raise UsageError(f"--by: no call has a label {name!r}; the groups are {', '.join(COLUMNS)}, and labels")
 
 
 def _maximum(text: str | None) -> Decimal | None:
@@ -193,16 +190,14 @@ def _table(by: Sequence[str], rows: Sequence[Row], stdout: TextIO, *, colours: b
     table = Table(box=None, padding=(0, 2, 0, 0), header_style="bold", pad_edge=False)
     for name in by:
         table.add_column(Text(plain(name)), overflow="fold")
-    for name in ("calls", "input", "output", "cost"):
+    for name in ("calls", "tokens in/out", "cost"):
         table.add_column(name, justify="right", no_wrap=True)
     if any(remarks):
         table.add_column("notes")
     for row, cell, remark in zip(rows, cells, remarks, strict=True):
-        counts = (f"{count:,}" for count in (row.calls, row.input, row.output))
+        counts = (f"{row.calls:,}", tokens(row.input, row.output))
         # Text, not str: a name such as "[red]" is no markup.
-        table.add_row(
-            *(Text(plain(each)) for each in row.group), *counts, cell, *([remark] if any(remarks) else [])
-        )
+        table.add_row(*(Text(plain(each)) for each in row.group), *counts, cell, *([remark] if any(remarks) else []))
     text = io.StringIO()
     console = Console(
         file=text,

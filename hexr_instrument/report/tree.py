@@ -46,9 +46,7 @@ def notes(row: Row, cell: str = "") -> list[str]:
         (row.no_usage, "no usage"),
         (row.partial, "partial"),
     )
-    return [
-        f"{count:,} {word}" for count, word in counts if count and not (word == cell and count == row.calls)
-    ]
+    return [f"{count:,} {word}" for count, word in counts if count and not (word == cell and count == row.calls)]
 
 
 def counted(count: int, word: str) -> str:
@@ -59,8 +57,8 @@ def counted(count: int, word: str) -> str:
 def tree(rows: Sequence[Row], *, strong: Style = str, faint: Style = str) -> list[str]:
     """The lines of the tree.
 
-    Agents and models are in the order of their cost, roles in the order of their first calls: the order in which
-    a crew works.
+    Agents and models are in the order of their cost, roles in the order of their first calls: the order in
+    which a crew works.
 
     Args:
         rows: Groups of (agent, tenant, role, model).
@@ -137,16 +135,13 @@ def uncovered(
     for whole in fold(rows, lambda _: ()):
         if whole.unpriced:
             lines.append(f"Unpriced: {_unpriced(whole)}, not in the total")
-            lines += [f"  {plain(row.group[0])}: {_unpriced(row)}" for row in models if row.unpriced]
+            without = sorted(models, key=lambda row: (-row.unpriced, row.group[0] or ""))
+            lines += [f"  {plain(row.group[0])}: {_unpriced(row)}" for row in without if row.unpriced]
             lines.append("  hexr-instrument prices MODEL tells why, and how to add a price")
         if whole.no_usage:
-            lines.append(
-                f"No usage: {counted(whole.no_usage, 'call')} without token counts, not in the total"
-            )
+            lines.append(f"No usage: {counted(whole.no_usage, 'call')} without token counts, not in the total")
         if whole.partial:
-            lines.append(
-                f"Partial: {counted(whole.partial, 'call')} ended early, priced at what is known (>=)"
-            )
+            lines.append(f"Partial: {counted(whole.partial, 'call')} ended early, priced at what is known (>=)")
         if whole.failed:
             lines.append(f"Failed: {counted(whole.failed, 'call')}")
     if skipped:

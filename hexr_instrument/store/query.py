@@ -10,7 +10,7 @@ from dataclasses import dataclass, fields
 from datetime import datetime, time, timedelta, tzinfo
 from typing import Any
 
-from ._store_lines import TOKEN_FIELDS, VALUE_COLUMNS, Facet
+from .lines import TOKEN_FIELDS, VALUE_COLUMNS, Facet
 
 FACET_COLUMNS = (
     "agent",
@@ -67,11 +67,7 @@ class Filter:
             wanted: tuple[str, ...] = getattr(self, name)
             if wanted and (getattr(facet, name) or "") not in wanted:
                 return False
-        return (
-            not self.model
-            or (facet.served or facet.requested or "") in self.model
-            or facet.requested in self.model
-        )
+        return not self.model or (facet.served or facet.requested or "") in self.model or facet.requested in self.model
 
 
 @dataclass(frozen=True, slots=True)
@@ -108,9 +104,7 @@ COUNTS = tuple(each.name for each in fields(Row) if each.name not in ("group", "
 """The fields of a row that are plain sums."""
 
 
-def fold(
-    rows: Iterable[Row], regroup: Callable[[tuple[str | None, ...]], tuple[str | None, ...]]
-) -> list[Row]:
+def fold(rows: Iterable[Row], regroup: Callable[[tuple[str | None, ...]], tuple[str | None, ...]]) -> list[Row]:
     """Rows whose groups become the same by `regroup` put together, the most expensive first, ties by name."""
     sums: dict[tuple[str | None, ...], dict[str, Any]] = {}
     for row in rows:
@@ -167,9 +161,7 @@ def _rows(connection: sqlite3.Connection, by: Sequence[str], only: Filter, zone:
             sums = _sums_by_facet(connection, facets, since, until)
         for number, about, values in sums:
             if (facet := facets.get(number)) is not None:
-                group = tuple(
-                    day if n == "day" else about.get(n) if n in slow else getattr(facet, n) for n in by
-                )
+                group = tuple(day if n == "day" else about.get(n) if n in slow else getattr(facet, n) for n in by)
                 yield _row(group, facet, values)
 
 
@@ -217,20 +209,14 @@ def _sums_by_segment(
     """Grouped by what the covering index lacks: a run's calls by its segments, or a range of the table."""
     segment = "segment" if by else "NULL"
     labels = "calls.labels" if any(name not in SEGMENT_COLUMNS for name in by) else "NULL"
-    source = (
-        "calls INDEXED BY calls_start WHERE" if since > 0 or until < FOREVER else "calls NOT INDEXED WHERE"
-    )
+    source = "calls INDEXED BY calls_start WHERE" if since > 0 or until < FOREVER else "calls NOT INDEXED WHERE"
     bounds: tuple[Any, ...] = (since, until)
     if run is not None:
-        source = (
-            "segments CROSS JOIN calls INDEXED BY calls_segment ON segment = segments.id WHERE run = ? AND"
-        )
+        source = "segments CROSS JOIN calls INDEXED BY calls_segment ON segment = segments.id WHERE run = ? AND"
         bounds = (run, *bounds)
     segments: dict[int, dict[str, str | None]] = {}
     if by:
-        for number, resource, *values in connection.execute(
-            "SELECT id, resource, run, service FROM segments"
-        ):
+        for number, resource, *values in connection.execute("SELECT id, resource, run, service FROM segments"):
             segments[number] = texts(resource) | dict(zip(SEGMENT_COLUMNS, values, strict=True))
     columns = f"facet, {segment}, {labels}, {_SUMS}"
     query = f"SELECT {columns} FROM {source} start >= ? AND start < ? GROUP BY 1, 2, 3"  # noqa: S608

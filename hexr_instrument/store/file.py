@@ -14,8 +14,10 @@ try:
 except ImportError:  # Windows: no promise that two processes may make a store at the same moment
     fcntl = None
 
-from ._store_lines import Facet
+from .lines import Facet
 
+DATABASE = Path("hexr").with_suffix(".db").name
+"""The file's name in the store's directory."""
 SCHEMA = 1
 """`PRAGMA user_version` of the files that this module writes."""
 APPLICATION = 0x68657872
@@ -148,8 +150,7 @@ def check(path: Path) -> bool:
 def used(connection: sqlite3.Connection) -> int:
     """The bytes of the file that hold something."""
     pages, free, size = (
-        connection.execute(f"PRAGMA {name}").fetchone()[0]
-        for name in ("page_count", "freelist_count", "page_size")
+        connection.execute(f"PRAGMA {name}").fetchone()[0] for name in ("page_count", "freelist_count", "page_size")
     )
     return (pages - free) * size
 
@@ -163,7 +164,7 @@ def _connect_to_read(path: Path) -> sqlite3.Connection:
     connection = _connect(path, "mode=rw")
     try:
         connection.execute("SELECT count(*) FROM sqlite_master").fetchone()
-    except sqlite3.OperationalError as error:
+    except sqlite3.Error as error:
         connection.close()
         if not _denied(str(error)):
             raise
@@ -179,11 +180,15 @@ def _create(path: Path) -> sqlite3.Connection:
             os.close(os.open(path, os.O_RDWR | os.O_CREAT | os.O_EXCL, 0o600))
             path.chmod(0o600)
         connection = _connect(path, "mode=rw")
-        if _version(connection, path) == 0:
-            connection.execute("PRAGMA auto_vacuum = INCREMENTAL")
-            connection.execute("PRAGMA journal_mode = WAL")
-            marks = f"PRAGMA application_id = {APPLICATION}; PRAGMA user_version = {SCHEMA};"
-            connection.executescript(f"BEGIN IMMEDIATE; {_TABLES} {marks} COMMIT;")
+        try:
+            if _version(connection, path) == 0:
+                connection.execute("PRAGMA auto_vacuum = INCREMENTAL")
+                connection.execute("PRAGMA journal_mode = WAL")
+                marks = f"PRAGMA application_id = {APPLICATION}; PRAGMA user_version = {SCHEMA};"
+                connection.executescript(f"BEGIN IMMEDIATE; {_TABLES} {marks} COMMIT;")
+        except BaseException:
+            connection.close()
+            raise
         return connection
 
 
@@ -215,9 +220,11 @@ def _version(connection: sqlite3.Connection, path: Path) -> int:
     Raises:
         StoreError: the file is some other program's.
     """
-    (version,) = connection.execute("PRAGMA user_version").fetchone()
-    (application,) = connection.execute("PRAGMA application_id").fetchone()
-    (tables,) = connection.execute("SELECT count(*) FROM sqlite_master").fetchone()
+    # One statement sees one state: another process may be making the tables at this moment.
+    tables, version, application = connection.execute(
+        "SELECT (SELECT count(*) FROM sqlite_master), user_version, application_id"
+        " FROM pragma_user_version, pragma_application_id"
+    ).fetchone()
     if tables and (application != APPLICATION or version < 1):
         raise StoreError(f"{path} is a database of another program; move it away or set HEXR_STORE elsewhere")
     return version if tables else 0
@@ -236,13 +243,7 @@ def _explained(path: Path, error: sqlite3.Error | OSError) -> StoreError:
             f"{path} is damaged or no store ({said}); move it away: a new one is made,"
             " and calls that wait in the journal come in again"
         )
-    if (
-        "full" in words
-        or "no space" in words
-        or "quota" in words
-        or "i/o error" in words
-        or "too large" in words
-    ):
+    if "full" in words or "no space" in words or "quota" in words or "i/o error" in words or "too large" in words:
         return StoreUnwritableError(
             f"{path} cannot be written ({said}); make room on the disk: calls wait in the journal"
         )
@@ -251,9 +252,7 @@ def _explained(path: Path, error: sqlite3.Error | OSError) -> StoreError:
             f"{path} is in use by another process for more than {_BUSY} s ({said}); try again later"
         )
     if "no such" in words:
-        return StoreError(
-            f"{path} is not laid out as this hexr-instrument knows it ({said}); upgrade hexr-instrument"
-        )
+        return StoreError(f"{path} is not laid out as this hexr-instrument knows it ({said}); upgrade hexr-instrument")
     return StoreUnwritableError(
         f"{path} cannot be written ({said}); make {path.parent} writable for you or set HEXR_STORE elsewhere"
     )

@@ -21,8 +21,8 @@ try:
 except ImportError:  # Windows: there, segments stay where they are after they were read
     fcntl = None
 
-from ._store_file import used, writing
-from ._store_lines import VALUE_COLUMNS, VERSION, Entry, Facet, Header, read_entry, read_header
+from .file import used, writing
+from .lines import VALUE_COLUMNS, VERSION, Entry, Facet, Header, read_entry, read_header
 
 _CHUNK = 1 << 20
 """Bytes of lines that one transaction takes in; others wait for the lock in the meantime."""
@@ -94,10 +94,13 @@ def _segment(path: Path) -> Generator[BinaryIO | None, None, None]:
     except OSError:
         yield None
         return
+    status = os.fstat(number)
+    if not stat.S_ISREG(status.st_mode) or (hasattr(os, "geteuid") and status.st_uid != os.geteuid()):
+        os.close(number)
+        yield None
+        return
     with os.fdopen(number, "rb") as file:
-        status = os.fstat(number)
-        own = stat.S_ISREG(status.st_mode) and (not hasattr(os, "geteuid") or status.st_uid == os.geteuid())
-        yield file if own else None
+        yield file
 
 
 def _header(segment: BinaryIO) -> Header | None:
@@ -197,9 +200,7 @@ def _insert(connection: sqlite3.Connection, name: str, header: Header, entries: 
     for entry in entries:
         if entry.facet not in numbers:
             found = connection.execute(_FACET, entry.facet).fetchone()
-            numbers[entry.facet] = (
-                found[0] if found else connection.execute(_NEW_FACET, entry.facet).lastrowid
-            )
+            numbers[entry.facet] = found[0] if found else connection.execute(_NEW_FACET, entry.facet).lastrowid
     rows = [(entry.id, row[0], numbers[entry.facet], *entry.values) for entry in entries]
     return max(connection.executemany(_NEW_CALL, rows).rowcount, 0)
 
@@ -258,13 +259,11 @@ def _remove(connection: sqlite3.Connection, before: int | None, limit: int) -> i
 def _sweep(connection: sqlite3.Connection, journal: Path) -> None:
     """Removes what no call refers to any more, and gives the free pages back to the file system."""
     with _transaction(connection):
-        connection.execute(
-            "DELETE FROM facets WHERE NOT EXISTS (SELECT 1 FROM calls WHERE facet = facets.id)"
-        )
+        connection.execute("DELETE FROM facets WHERE NOT EXISTS (SELECT 1 FROM calls WHERE facet = facets.id)")
         names = connection.execute(
             "SELECT name FROM segments WHERE NOT EXISTS (SELECT 1 FROM calls WHERE segment = segments.id)"
         ).fetchall()
         # The offset of a segment that is still there must stay, or its lines would come in again.
         gone = [name for name in names if not (journal / name[0]).exists()]
         connection.executemany("DELETE FROM segments WHERE name = ?", gone)
-    connection.execute("PRAGMA incremental_vacuum").fetchall()
+    connection.executescript("PRAGMA incremental_vacuum")  # execute() would stop after one page

@@ -6,7 +6,7 @@ import json
 from dataclasses import dataclass
 from typing import Any, NamedTuple, cast
 
-from .call import number, text
+from ..call import number, text
 
 VERSION = 1
 """The journal format that this module reads; a newer one is left to a newer hexr-instrument."""
@@ -168,11 +168,7 @@ def _object(line: bytes) -> dict[str, Any] | None:
 
 
 def _items(value: Any) -> list[tuple[str, Any]]:
-    return (
-        [(_clean(name), each) for name, each in cast("dict[str, Any]", value).items()]
-        if type(value) is dict
-        else []
-    )
+    return [(_clean(name), each) for name, each in cast("dict[str, Any]", value).items()] if type(value) is dict else []
 
 
 def _is_count(value: Any) -> bool:

@@ -11,13 +11,14 @@ from dataclasses import dataclass
 from datetime import timezone, tzinfo
 from pathlib import Path
 
-from ._store_file import StoreError, StoreUnwritableError, check, reading
-from ._store_lines import Facet
-from ._store_query import COLUMNS, Filter, Record, Row, costs, fold, records
-from ._store_write import prune, take_in, take_in_all
+from .file import DATABASE, StoreError, StoreUnwritableError, check, reading
+from .lines import Facet
+from .query import COLUMNS, Filter, Record, Row, costs, fold, records
+from .write import prune, take_in, take_in_all
 
 __all__ = [
     "COLUMNS",
+    "DATABASE",
     "Facet",
     "Filter",
     "Record",
@@ -55,7 +56,7 @@ class Store:
     def __init__(self, directory: Path | str) -> None:
         """Names the directory; it need not exist."""
         self.directory = Path(directory).absolute()
-        self.path = self.directory / "hexr.db"
+        self.path = self.directory / DATABASE
         self.journal = self.directory / "journal"
 
     # -- taking in
@@ -91,9 +92,7 @@ class Store:
         try:
             paths = sorted(self.journal.glob("*.jsonl"))
         except OSError as error:
-            raise StoreError(
-                f"cannot read {self.journal} ({error.strerror}); make it readable for you"
-            ) from error
+            raise StoreError(f"cannot read {self.journal} ({error.strerror}); make it readable for you") from error
         return take_in_all(self.path, paths) if paths else 0
 
     def prune(self, keep_seconds: float = KEEP_SECONDS, keep_bytes: int = KEEP_BYTES) -> int:
@@ -159,7 +158,5 @@ class Store:
                 return State()
             covers = connection.execute("SELECT value FROM facts WHERE name = 'covers_since'").fetchone()
             (skipped,) = connection.execute("SELECT coalesce(sum(skipped), 0) FROM segments").fetchone()
-            prices = connection.execute(
-                "SELECT DISTINCT prices FROM segments WHERE prices IS NOT NULL ORDER BY 1"
-            )
+            prices = connection.execute("SELECT DISTINCT prices FROM segments WHERE prices IS NOT NULL ORDER BY 1")
             return State(covers[0] if covers else None, skipped, tuple(row[0] for row in prices))

@@ -1,0 +1,19 @@
+.PHONY: help setup fmt check test bench demo docs
+PY := .venv-dev/bin/python
+
+help: ## list these verbs
+	@grep -hE '^[a-z]+:.*##' $(MAKEFILE_LIST) | awk -F':.*## ' '{printf "  %-8s %s\n", $$1, $$2}'
+setup: ## make .venv-dev with everything that development needs
+	python3 -m venv .venv-dev && .venv-dev/bin/pip install -q -U pip && .venv-dev/bin/pip install -q --group dev -e '.[demo]'
+fmt: ## format
+	$(PY) -m ruff format . && $(PY) -m ruff check --fix-only -q .
+check: ## lint, types, architecture
+	$(PY) -m ruff format --check . && $(PY) -m ruff check . && $(PY) -m pyright --pythonpath $(PY) && $(PY) -m pytest -q tests/test_architecture.py
+test: ## all tests
+	$(PY) -m pytest -q
+bench: ## what a call costs, bare and recorded
+	$(PY) bench/calls.py
+demo: ## the content crew, without a key
+	$(PY) -m hexr_instrument demo
+docs: ## write docs/reference.md from the docstrings
+	$(PY) scripts/make_reference.py

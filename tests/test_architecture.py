@@ -1,0 +1,210 @@
+"""The rooms and what each may import: the house stays the house."""
+
+from __future__ import annotations
+
+import ast
+import sys
+from pathlib import Path
+
+import pytest
+from support import ROOT
+
+PACKAGE = ROOT / "hexr_instrument"
+FILES = sorted(path for path in PACKAGE.rglob("*.py") if "_boot" not in path.parts and "_examples" not in path.parts)
+STANDARD = set(sys.stdlib_module_names)
+
+# Room -> the rooms (or other packages) that it may import; the standard library is open to all but `start`.
+OTEL_API = {"opentelemetry.context", "opentelemetry.trace", "opentelemetry"}
+RULES: dict[str, set[str]] = {
+    "__init__": {"api", "call", "context", "hub", "llm"},
+    "__main__": {"cli"},
+    "start": {"config", "hub"},
+    "call": set(),
+    "guard": set(),
+    "config": set(),
+    "names": set(),
+    "pricing": {"call"},
+    "context": {"call"},
+    "formats": {"call", "formats"},
+    "providers": {"call", "formats", "providers"},
+    "telemetry": {"call", "names"},
+    "journal": {"guard"},
+    "store": {"call", "journal", "store"},
+    "worker": {"config", "guard", "journal", "export", "store"},
+    "export": {"config", "guard", "names", "recorder", "telemetry", "opentelemetry"},
+    "recorder": {
+        "call", "config", "context", "guard", "journal", "names", "pricing", "telemetry", "worker", *OTEL_API,
+    },
+    "streams": {"guard", "recorder"},
+    "engine": {"call", "guard", "providers", "recorder", "streams", "wrapt"},
+    "provider": {"recorder", "export", *OTEL_API},
+    "hub": {"call", "config", "context", "engine", "guard", "provider", "recorder", "start"},
+    "api": {"context", "guard", "hub"},
+    "llm": {"call", "config", "context", "guard", "hub", "pricing", "providers"},
+    "distro": {"hub", "opentelemetry"},
+    "report": {"call", "report", "store", "rich"},
+    "tools": {"call", "config", "demo", "pricing", "report"},
+    "cli": {"names", "tools"},
+    "demo": {"call", "demo", "opentelemetry", "grpc", "google", "rich"},
+}
+
+
+def room(path: Path) -> str:
+    """The room that a file belongs to: its folder, or its own name."""
+    relative = path.relative_to(PACKAGE)
+    return relative.parts[0].removesuffix(".py")
+
+
+def imports(path: Path) -> set[str]:
+    """The dotted names of everything that a file imports, anywhere in it, relative ones by their room."""
+    found: set[str] = set()
+    depth = len(path.relative_to(PACKAGE).parts) - 1
+    for node in ast.walk(ast.parse(path.read_text())):
+        if isinstance(node, ast.Import):
+            found |= {alias.name for alias in node.names}
+        elif isinstance(node, ast.ImportFrom) and node.level:
+            if node.level <= depth:
+                found.add("." + room(path))
+            elif node.module:
+                found.add("." + node.module.split(".")[0])
+            else:
+                found |= {"." + alias.name for alias in node.names}
+        elif isinstance(node, ast.ImportFrom) and node.module:
+            if node.module == "hexr_instrument":
+                found |= {"." + alias.name for alias in node.names}
+            else:
+                found.add(node.module)
+    return found
+
+
+def code(path: Path) -> str:
+    """A file's code without its docstrings and comments."""
+    tree = ast.parse(path.read_text())
+    for node in ast.walk(tree):
+        body = getattr(node, "body", None)
+        if isinstance(body, list):
+            node.body = [
+                each
+                for each in body
+                if not (isinstance(each, ast.Expr) and isinstance(each.value, ast.Constant))
+            ] or [ast.Pass()]
+    return ast.unparse(tree)
+
+
+def names(paths: list[Path]) -> list[str]:
+    """Short names for failure messages."""
+    return [str(path.relative_to(ROOT)) for path in paths]
+
+
+@pytest.mark.parametrize("path", FILES, ids=names(FILES))
+def test_a_room_imports_only_what_it_may(path: Path) -> None:
+    """Each file imports the standard library and the rooms that its own room's rule names, and nothing else."""
+    allowed = RULES[room(path)]
+    for name in imports(path):
+        if name.startswith("."):
+            assert name[1:] in allowed | {room(path)}, f"{room(path)} must not import {name[1:]}"
+        elif name.split(".")[0] not in STANDARD:
+            parents = {".".join(name.split(".")[: end + 1]) for end in range(len(name.split(".")))}
+            exact = {each for each in allowed if each in OTEL_API} == OTEL_API
+            granted = name in allowed if exact and name.startswith("opentelemetry") else bool(parents & allowed)
+            assert granted, f"{room(path)} must not import {name}"
+
+
+def test_every_rule_has_its_room() -> None:
+    """The table of rules names the rooms that there are, no more and no fewer."""
+    assert {room(path) for path in FILES} == set(RULES)
+
+
+def test_start_imports_os_and_sys_only() -> None:
+    """What runs at interpreter start imports os and sys; the hub comes with the first provider."""
+    tree = ast.parse((PACKAGE / "start.py").read_text())
+    top = {alias.name for node in tree.body if isinstance(node, ast.Import) for alias in node.names}
+    assert top == {"os", "sys"}
+    assert not [node for node in tree.body if isinstance(node, ast.ImportFrom)]
+
+
+def test_the_list_of_watched_modules_is_the_providers_own() -> None:
+    """The finder watches exactly the modules of the provider tables."""
+    from hexr_instrument.providers import PROVIDERS
+    from hexr_instrument.start import MODULES
+
+    assert set(MODULES) == {provider.module for provider in PROVIDERS}
+
+
+def test_only_the_engine_knows_wrapt() -> None:
+    """One file imports wrapt."""
+    assert names([path for path in FILES if "wrapt" in {name.split(".")[0] for name in imports(path)}]) == [
+        "hexr_instrument/engine.py"
+    ]
+
+
+def test_attribute_names_are_spelt_once() -> None:
+    """`gen_ai.` and `hexr.` names of telemetry stand in names.py; the demo only reads what it received."""
+    spelt = [
+        path
+        for path in FILES
+        if any(quote + "gen_ai." in code(path) or quote + "hexr." in code(path) for quote in "'\"")
+        and room(path) not in ("names", "demo")
+    ]
+    assert names(spelt) == []
+
+
+def test_pure_rooms_stay_pure() -> None:
+    """Formats and provider tables have no try, no logging, no environment, and import no SDK."""
+    for path in FILES:
+        if room(path) in ("formats", "providers"):
+            tree = ast.parse(path.read_text())
+            assert not [node for node in ast.walk(tree) if isinstance(node, ast.Try)], path.name
+            assert not {"os", "logging"} & imports(path), path.name
+
+
+def test_exceptions_are_swallowed_in_one_room() -> None:
+    """`except Exception` stands in guard.py and at interpreter start; elsewhere a broad clause must raise again."""
+    for path in FILES:
+        for node in ast.walk(ast.parse(path.read_text())):
+            if not isinstance(node, ast.ExceptHandler) or room(path) in ("guard", "start"):
+                continue
+            caught = "" if node.type is None else ast.unparse(node.type)
+            assert node.type is not None, f"{path.name}:{node.lineno}: bare except"
+            assert caught != "Exception", f"{path.name}:{node.lineno}: except Exception"
+            if caught == "BaseException":
+                passes_on = any(isinstance(each, ast.Raise) for each in ast.walk(node)) or "thrown" == node.name
+                assert passes_on, f"{path.name}:{node.lineno}: swallows BaseException"
+
+
+def test_the_environment_is_read_in_one_room() -> None:
+    """`HEXR_*` and `OTEL_*` variables of a running program are read by config.py (the command sets them)."""
+    reads = [
+        path
+        for path in FILES
+        if ("environ.get(" in code(path) or "getenv(" in code(path) or "environ[" in code(path))
+        and room(path) not in ("config", "start", "cli", "demo")
+    ]
+    assert names(reads) == []
+
+
+def test_the_engine_has_no_providers_name_in_it() -> None:
+    """No `if provider == 'openai'` in the engine, the recorder, or the streams."""
+    for name in ("engine", "recorder", "streams"):
+        text = code(PACKAGE / f"{name}.py")
+        assert not [word for word in ("openai", "anthropic", "google", "gemini") if word in text.lower()], name
+
+
+def test_provider_tables_stay_small() -> None:
+    """A provider is a table of at most 120 lines."""
+    for path in sorted((PACKAGE / "providers").glob("*.py")):
+        assert len(path.read_text().splitlines()) <= 120, path.name
+
+
+def test_the_boot_file_is_alone() -> None:
+    """sitecustomize/ holds one file and is no package: nothing else may become importable at interpreter start."""
+    files = [path.name for path in (ROOT / "sitecustomize").iterdir() if path.name != "__pycache__"]
+    assert files == ["sitecustomize.py"]
+
+
+def test_every_test_states_its_fact() -> None:
+    """Each test function has a docstring."""
+    for path in sorted((ROOT / "tests").glob("test_*.py")):
+        for node in ast.walk(ast.parse(path.read_text())):
+            if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef) and node.name.startswith("test_"):
+                assert ast.get_docstring(node), f"{path.name}: {node.name}"

@@ -1,0 +1,207 @@
+"""Wire formats: recorded bodies as plain dicts through each format's own functions, and their costs.
+
+A row is a file `wire/<format>/<name>.json`: a `fact`, the `provider`, the wire `request`, the `response` or the `chunks`
+of a stream, and what to `expect`. A key that `expect` leaves out is not compared; without `cost_usd` the row is not
+priced; `oracle` says why genai-prices is not asked, or answers something else.
+"""
+
+from __future__ import annotations
+
+import importlib.util
+import json
+from dataclasses import dataclass
+from datetime import datetime, timezone
+from decimal import Decimal
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from hexr_instrument import pricing
+from hexr_instrument.call import USD, Call, Caller, Format, Request
+from hexr_instrument.formats.chat import CHAT
+from hexr_instrument.formats.completions import COMPLETIONS
+from hexr_instrument.formats.embeddings import EMBEDDINGS
+from hexr_instrument.formats.gemini import EMBED_CONTENT, GENERATE_CONTENT
+from hexr_instrument.formats.messages import MESSAGES
+from hexr_instrument.formats.responses import RESPONSES
+from hexr_instrument.recorder import price
+
+FORMATS: dict[str, Format] = {
+    "chat": CHAT,
+    "completions": COMPLETIONS,
+    "embeddings": EMBEDDINGS,
+    "responses": RESPONSES,
+    "messages": MESSAGES,
+    "gemini": GENERATE_CONTENT,
+    "embed_content": EMBED_CONTENT,
+}
+FLAVORS = {"chat": "chat", "completions": "chat", "embeddings": "embeddings", "responses": "responses"}
+"""What genai-prices calls the format, where it has several for one provider."""
+
+MOMENT = datetime(2026, 11, 20, 12, tzinfo=timezone.utc)
+WIRE = Path(__file__).parent / "wire"
+ROWS = sorted(str(path.relative_to(WIRE).with_suffix("")) for path in WIRE.rglob("*.json"))
+PRICED = [name for name in ROWS if "cost_usd" in json.loads((WIRE / f"{name}.json").read_text())["expect"]]
+
+oracle = pytest.mark.skipif(importlib.util.find_spec("genai_prices") is None, reason="genai-prices is not installed")
+
+
+@dataclass
+class Row:
+    """One recorded exchange, read by its format."""
+
+    data: dict[str, Any]
+    wire: Format
+    payload: Any
+    """The response, or what the chunks fold into; None for a stream without any."""
+    first: int | None
+    """The first chunk with output."""
+
+    @property
+    def expect(self) -> dict[str, Any]:
+        """What the row says must come out."""
+        return self.data["expect"]
+
+    def call(self) -> Call:
+        """The call as the recorder would have it when it ends."""
+        request = self.data["request"]
+        asked = Request(self.wire, self.data["provider"], model=request.get("model"), stream="chunks" in self.data)
+        call = Call(asked, Caller(), 1, 1, None, sampled=True, start=int(MOMENT.timestamp()) * 10**9)
+        call.response = None if self.payload is None else self.wire.response(self.payload)
+        call.partial = asked.stream and self.payload is not None and not self.wire.finished(self.payload)
+        return call
+
+
+def row(name: str) -> Row:
+    """The row of that name; its chunks are folded one by one, and each is left as it was."""
+    data = json.loads((WIRE / f"{name}.json").read_text())
+    wire = FORMATS[name.partition("/")[0]]
+    if "chunks" not in data:
+        return Row(data, wire, data["response"], None)
+    payload, first = None, None
+    for index, chunk in enumerate(data["chunks"]):
+        if chunk is None:  # the engine passes over nothing
+            continue
+        before = json.dumps(chunk)
+        if first is None and wire.substance(chunk):
+            first = index
+        payload = wire.fold(payload, chunk)
+        assert json.dumps(chunk) == before, "the chunk is the caller's"
+    return Row(data, wire, payload, first)
+
+
+@pytest.mark.parametrize("name", ROWS)
+def test_a_recorded_body_is_read_as_the_row_says(name: str) -> None:
+    """Request, response or chunks of each row give the parameters, model, reasons, usage and times that it states."""
+    row_ = row(name)
+    expect = row_.expect
+    response = None if row_.payload is None else row_.wire.response(row_.payload)
+    found: dict[str, Any] = {
+        "id": response and response.id,
+        "model": response and response.model,
+        "finish": list(response.finish_reasons) if response else [],
+        "usage": response.usage.known() if response and response.usage else None,
+        "tier": response and response.service_tier,
+        "error": response and response.error,
+        "extras": response and response.extras,
+        "finished": row_.payload is not None and row_.wire.finished(row_.payload),
+        "first": row_.first,
+    }
+    google = row_.wire in (GENERATE_CONTENT, EMBED_CONTENT)
+    found["parameters"] = row_.wire.request(row_.data["request"]["config"] if google else row_.data["request"])
+    if "stated_usd" in expect:
+        stated = response and response.stated_cost
+        found["stated_usd"] = None if stated is None else plain(stated)
+    assert {"model", "finish", "usage"} <= expect.keys()
+    known = expect.keys() & found.keys()
+    assert {key: found[key] for key in known} == {key: expect[key] for key in known}
+
+
+@pytest.mark.parametrize("name", PRICED)
+def test_a_recorded_body_costs_what_the_row_says(name: str) -> None:
+    """The cost of each row is the one worked out by hand, to the last digit; unknown is None."""
+    expect = row(name).expect
+    call = row(name).call()
+    price(call)
+    assert (None if call.cost is None else plain(call.cost)) == expect["cost_usd"]
+    if "cost_status" in expect:
+        assert call.cost_status == expect["cost_status"]
+    if "cost_source" in expect:
+        assert call.cost_source == expect["cost_source"]
+
+
+@oracle
+@pytest.mark.parametrize("name", PRICED)
+def test_a_recorded_body_costs_what_genai_prices_says(name: str) -> None:
+    """genai-prices, with its own reader of the same body, comes to the same cost; or the row says why not."""
+    from genai_prices import extract_usage  # noqa: PLC0415  (takes half a second, and is not always installed)
+
+    row_ = row(name)
+    expect = row_.expect
+    if expect["cost_usd"] is None or expect.get("cost_source") == "provider":
+        pytest.skip("there is nothing to compare")
+    provider = pricing.PROVIDERS.get(row_.data["provider"], row_.data["provider"])
+    flavor = "default" if provider == "groq" else FLAVORS.get(name.partition("/")[0], "default")
+    body = row_.payload
+    if "usage_metadata" in body and "chunks" in row_.data:  # folded under the names that the SDK's objects have
+        body = {"usageMetadata": body["usage_metadata"], "modelVersion": body["model_version"]}
+    tier = expect.get("tier")
+    context = dict.fromkeys(("processing", "service_tier", "speed"), tier) if tier else None
+    try:
+        read = extract_usage(body, provider_id=provider, api_flavor=flavor)
+        found = read.calc_price(genai_request_timestamp=MOMENT, price_context=context).total_price
+    except (LookupError, ValueError) as error:
+        found = error
+    if "oracle" in expect:
+        assert found != Decimal(expect["cost_usd"]), "it agrees now: the row can drop its `oracle`"
+    else:
+        assert found == Decimal(expect["cost_usd"])
+
+
+def plain(amount: int) -> str:
+    """1e-12 USD as the shortest decimal number."""
+    return format((Decimal(amount) / USD).normalize(), "f")
+
+
+@pytest.mark.parametrize("name", FORMATS)
+def test_a_format_reads_anything(name: str) -> None:
+    """No body, chunk or request makes a reader fail, whatever kind of value it is."""
+    wire = FORMATS[name]
+    for odd in (None, "x", 5, 1.5, True, [], [None], (), {}, {"usage": "n/a"}, object()):
+        wire.request(odd)
+        wire.response(odd)
+        wire.finished(odd)
+        wire.substance(odd)
+        for so_far in (None, *([] if name == "embeddings" else [{}])):
+            wire.fold(so_far, odd)
+
+
+@pytest.mark.parametrize("name", [each for each in ROWS if "/odd" not in each and not each.endswith("/raw_body")])
+def test_a_body_with_a_hole_is_still_read(name: str) -> None:
+    """Whatever single value of a good body is null or of another kind, the readers do not fail."""
+    data = json.loads((WIRE / f"{name}.json").read_text())
+    wire = FORMATS[name.partition("/")[0]]
+    chunked = "chunks" in data
+    for odd in (None, "n/a", 7, [None], {"x": None}):
+        for holed in holes(data["chunks"] if chunked else data["response"], odd):
+            payload = holed
+            if chunked:
+                payload = None
+                for chunk in holed if type(holed) is list else ():
+                    wire.substance(chunk)
+                    payload = payload if chunk is None else wire.fold(payload, chunk)
+            wire.response(payload)
+            wire.finished(payload)
+        for holed in holes(data["request"], odd):
+            wire.request(holed)
+
+
+def holes(value: Any, odd: Any) -> list[Any]:
+    """Copies of `value`, in each of which one inner value is `odd`."""
+    found = [odd]
+    if type(value) is dict:
+        found += [{**value, key: holed} for key, inner in value.items() for holed in holes(inner, odd)]
+    elif type(value) is list:
+        found += [[*value[:at], holed, *value[at + 1 :]] for at, inner in enumerate(value) for holed in holes(inner, odd)]
+    return found
