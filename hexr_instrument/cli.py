@@ -254,26 +254,29 @@ def _run_child(path: str, arguments: list[str], environ: dict[str, str], *, repo
     for number in early:
         child.send_signal(number)
     status = child.wait()
-    if report:
-        _report(environ)
-    if status >= 0:
-        return status
-    # Killed by a signal: so are we, and the caller sees the same wait status.
-    sys.stdout.flush()
-    with contextlib.suppress(OSError, ValueError):  # SIGKILL has no handler to put back
-        signal.signal(-status, signal.SIG_DFL)
-    os.kill(os.getpid(), -status)
-    return 128 - status
-
-
-def _report(environ: Mapping[str, str]) -> None:
-    """Prints the run's cost tree; without one, the exit status is still the program's."""
+    if not report:
+        _end_as(status)
+    reported = False
     try:
         from . import tools  # noqa: PLC0415  (sqlite3 and rich are for the tools alone)
 
         tools.report(environ["HEXR_RUN"], environ)
-    except Exception as error:
-        _complain(f"no report: {error}", 0)
+        reported = True
+    finally:  # whatever becomes of the report, the end is the program's
+        if not reported:
+            _complain("the report failed; hexr-instrument costs --run last makes it again", 0)
+        _end_as(status)
+
+
+def _end_as(status: int) -> NoReturn:
+    """Ends with a child's status; killed by the same signal, if that is how it ended."""
+    sys.stdout.flush()
+    if status < 0:
+        with contextlib.suppress(OSError, ValueError):  # SIGKILL has no handler to put back
+            signal.signal(-status, signal.SIG_DFL)
+        os.kill(os.getpid(), -status)
+        status = 128 - status
+    sys.exit(status)
 
 
 def _at_terminal() -> bool:

@@ -40,7 +40,9 @@ class Variable:
 
 
 VARIABLES = (
-    Variable("HEXR_DISABLED", "false", "`true` switches recording off; decorators, handles and direct calls still work."),
+    Variable(
+        "HEXR_DISABLED", "false", "`true` switches recording off; decorators, handles and direct calls still work."
+    ),
     Variable("HEXR_STORE", "$XDG_STATE_HOME/hexr or ~/.local/state/hexr", "Directory of the local store and journal."),
     Variable(
         "HEXR_KEEP",
@@ -62,7 +64,9 @@ VARIABLES = (
     Variable("HEXR_NATIVE_SPANS", "mute", "`keep` leaves on the spans that an SDK emits itself for the same request."),
     Variable("HEXR_DEBUG", "false", "`true` prints faults of the boot file to stderr."),
     Variable("OTEL_SDK_DISABLED", "false", "`true` is the same as HEXR_DISABLED."),
-    Variable("OTEL_SERVICE_NAME", "none", "`service.name` of the resource; the agent's name where nothing else gives one."),
+    Variable(
+        "OTEL_SERVICE_NAME", "none", "`service.name` of the resource; the agent's name where nothing else gives one."
+    ),
     Variable("OTEL_RESOURCE_ATTRIBUTES", "none", "Further resource attributes, `key=value,...`."),
     Variable("OTEL_EXPORTER_OTLP_ENDPOINT", "none: the local store", "Where spans and metrics go, as OTLP."),
     Variable("OTEL_EXPORTER_OTLP_TRACES_ENDPOINT", "from OTEL_EXPORTER_OTLP_ENDPOINT", "Where spans go."),
@@ -168,7 +172,8 @@ def _url(value: str) -> str:
 
 def _shown(value: str) -> str:
     """A wrong value as one short line; what may be a password before an `@` is not shown."""
-    shown = repr(re.sub(r"[^/@]+@", "***@", value))
+    _, at, behind = value.rpartition("@")
+    shown = repr(f"***@{behind}" if at else value)
     return shown if len(shown) <= 80 else f"{shown[:77]}..."
 
 

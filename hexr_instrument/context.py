@@ -123,10 +123,10 @@ class Scoped:
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        *rest, scope = self._entered.get() or (None,)
-        self._entered.set(tuple(each for each in rest if each is not None))
-        if scope is not None:
-            leave(scope, error)
+        entered = self._entered.get()
+        self._entered.set(entered[:-1])
+        if entered:
+            leave(entered[-1], error)
 
     async def __aenter__(self) -> Scoped:
         return self.__enter__()
@@ -236,7 +236,7 @@ def _generator(function: Callable[..., Any], change: Change) -> Callable[..., An
                     with step:
                         inner.close()
                     raise
-                except BaseException as thrown:  # PEP 380: what the consumer throws in is the generator's to handle
+                except BaseException as thrown:  # noqa: BLE001  PEP 380: what the consumer throws in is the generator's to handle
                     value, send = thrown, inner.throw
         finally:
             step.end(sys.exc_info()[1])
@@ -264,7 +264,7 @@ def _async_generator(function: Callable[..., Any], change: Change) -> Callable[.
                     with step:
                         await inner.aclose()
                     raise
-                except BaseException as thrown:  # PEP 525: the same for asynchronous generators
+                except BaseException as thrown:  # noqa: BLE001  PEP 525: the same for asynchronous generators
                     value, send = thrown, inner.athrow
         finally:
             step.end(sys.exc_info()[1])

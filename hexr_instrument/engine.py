@@ -12,7 +12,7 @@ from typing import Any
 import wrapt
 
 from . import streams
-from .call import REGISTRATION, Provider, Target
+from .call import REGISTRATION, Provider, Target, mapping
 from .guard import guarded
 from .providers import PROVIDERS
 from .recorder import CURRENT, Live, Recorder
@@ -65,7 +65,8 @@ def _wrap(module: ModuleType, provider: Provider, target: Target, recorder: Reco
     parent: Any = module
     for step in path:
         parent = getattr(parent, step, None)
-    original: Any = None if parent is None else vars(parent).get(name)
+    members: dict[str, Any] = {} if parent is None else parent.__dict__
+    original: Any = members.get(name)
     if original is None:
         if not target.optional:
             patch.left[target.name] = "this version of the SDK does not have it"
@@ -193,12 +194,12 @@ def _feed(provider: Provider, target: Target, recorder: Recorder) -> Wrapper:
             return None
         data: Any = kwargs.get("data")
         live.feed(data)
-        if live.amended is None or type(data) is not dict:
+        if live.amended is None:
             return None
         added = live.call.request.format.usage_only
         if added is not None and added(data):
             return live
-        if data.get("usage", live) is None:  # asking for usage puts a null into each other chunk
+        if mapping(data).get("usage", live) is None:  # asking for usage puts a null into each other chunk
             del data["usage"]
         return None
 

@@ -115,7 +115,7 @@ class Invocation:
         else:
             trace_id, parent_id, sampled = self._parent or (0, None, None)
             trace_id, span_id = new_ids(trace_id)
-            self.span = (trace_id, span_id, recorder.sampled(trace_id, sampled))
+            self.span = (trace_id, span_id, recorder.sampled(trace_id, parent=sampled))
             self._parent_id = parent_id
         if recorder.shares_context():
             otel.attach(trace.set_span_in_context(self._theirs or _ids_only(self.span)))
@@ -227,7 +227,7 @@ class Recorder:
             return scope.invocation.span
         return (found.trace_id, found.span_id, found.trace_flags.sampled) if found.is_valid else None
 
-    def sampled(self, trace_id: int, parent: bool | None) -> bool:
+    def sampled(self, trace_id: int, *, parent: bool | None) -> bool:
         """The decision of OTEL_TRACES_SAMPLER for a span that we export; records are kept whatever it is."""
         kind = self.config.sampler
         if parent is not None and kind.startswith("parentbased"):
@@ -262,7 +262,7 @@ class Recorder:
                 trace_id, span_id = new_ids(parent[0] if parent else 0)
         else:
             trace_id, span_id = new_ids(parent[0] if parent else 0)
-            sampled = self.sampled(trace_id, parent[2] if parent else None)
+            sampled = self.sampled(trace_id, parent=parent[2] if parent else None)
         call = Call(request, caller, trace_id, span_id, parent[1] if parent else None, sampled, start)
         live = Live(self, call, span, None if scope is None else scope.invocation)
         attached = None

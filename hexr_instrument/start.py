@@ -1,7 +1,5 @@
 """What runs at interpreter start: one import finder. Imports os and sys only."""
 
-from __future__ import annotations
-
 import os
 import sys
 
@@ -24,8 +22,8 @@ class Finder:
         self._busy: set[str] = set()
 
     def find_spec(
-        self, name: str, path: Sequence[str] | None = None, target: ModuleType | None = None
-    ) -> ModuleSpec | None:
+        self, name: str, path: "Sequence[str] | None" = None, target: "ModuleType | None" = None
+    ) -> "ModuleSpec | None":
         """The spec that the other finders give, with a loader that calls us once the module has been executed."""
         if name not in MODULES or name in self._busy:
             return None
@@ -53,17 +51,17 @@ class Loader:
     programs).
     """
 
-    _loader: Any = None
+    _loader: "Any" = None
 
-    def __init__(self, loader: Any) -> None:
+    def __init__(self, loader: "Any") -> None:
         """Stands before `loader`."""
         self._loader = loader
 
-    def __getattr__(self, name: str) -> Any:
+    def __getattr__(self, name: str) -> "Any":
         """Whatever else the loader does."""
         return getattr(self._loader, name)
 
-    def exec_module(self, module: ModuleType) -> None:
+    def exec_module(self, module: "ModuleType") -> None:
         """Gives the module its own loader back, executes it, and has it patched."""
         for owner, name in ((module, "__loader__"), (getattr(module, "__spec__", None), "loader")):
             if getattr(owner, name, None) is self:
@@ -72,7 +70,7 @@ class Loader:
         loaded(module)
 
 
-def loaded(module: ModuleType) -> None:
+def loaded(module: "ModuleType") -> None:
     """Patches a module that has just been executed; a fault of ours must not fail the program's import."""
     try:
         # Nothing is imported before a provider is; and where recording is off, nothing but the configuration.

@@ -26,20 +26,29 @@ def live_of(response: Any) -> Live | None:
 
 def defer(response: Any, live: Live) -> None:
     """Lets the call end when the response's body has been read, is closed, fails, or is dropped."""
-    kind: Any = type(response)
+    kind: Any = response.__class__
     weak = weakref.ref(response)
-    # A JSON body is closed by the read that comes before its parsing: the first close is not the end.
-    waits = [not live.call.request.stream]
     closed_at: list[int] = []
+    lost: list[BaseException] = []
 
     def ending(frame: FrameType, response: Any) -> None:
         if not closed_at:
             closed_at.append(time.perf_counter_ns())
-        if waits[0] and live.call.payload is None:
-            waits[0] = False
-            return
+        error = _failure(frame)
+        if response is not None and frame.f_locals.get("self") is response:
+            # The transport closes itself, at the end of the body or because it has failed.
+            if error is not None:
+                # What the SDK makes of that is known when it closes, too. The traceback holds this very response:
+                # what is kept until then is a blank of the exception's class.
+                lost.append(type(error).__new__(type(error)))
+                return
+            if not live.call.request.stream and live.call.payload is None:
+                return  # a JSON body is parsed after it has been read
         _unhook(response)
-        live.end(_failure(frame), at=closed_at[0])
+        live.end(error or next(iter(lost), None), at=closed_at[0])
+
+    def forgotten() -> None:
+        live.end(next(iter(lost), None), at=next(iter(closed_at), None))
 
     def closing(frame: FrameType, hook: str) -> Any:
         """The response that is being closed: the collector clears weak references before it finalises a generator."""
@@ -62,7 +71,7 @@ def defer(response: Any, live: Live) -> None:
     setattr(response, _MARK, live)
     response.close = close
     response.aclose = aclose
-    weakref.finalize(response, guarded, live.end)
+    weakref.finalize(response, guarded, forgotten)
 
 
 async def _nothing() -> None:

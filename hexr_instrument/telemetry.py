@@ -144,10 +144,11 @@ def _request_attributes(record: Mapping[str, Any]) -> dict[str, Any]:
             value = [value]
         found[attribute] = value
     if record["provider"] == "openai":
+        extras: Mapping[str, Any] = record.get("extras") or {}
         tier = parameters.get("service_tier")
         found[names.OPENAI["request_service_tier"]] = tier if tier != "auto" else None
         found[names.OPENAI["service_tier"]] = record.get("tier")
-        found[names.OPENAI["system_fingerprint"]] = (record.get("extras") or {}).get("system_fingerprint")
+        found[names.OPENAI["system_fingerprint"]] = extras.get("system_fingerprint")
         api = record.get("format")
         found[names.OPENAI["api_type"]] = api if api in names.OPENAI_API_TYPES else None
     return found

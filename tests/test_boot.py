@@ -18,6 +18,9 @@ from hexr_instrument.demo.receiver import OtlpReceiver
 
 posix = pytest.mark.skipif(os.name == "nt", reason="paths and descriptors are those of POSIX")
 BOOT = str(boot_directory())
+BASE = Path(sys.base_prefix) / "bin" / f"python{sys.version_info[0]}.{sys.version_info[1]}"
+"""The interpreter below a virtual environment, which has neither us nor our libraries."""
+based = pytest.mark.skipif(not BASE.exists() or sys.prefix == sys.base_prefix, reason="needs a virtual environment")
 ON = "any(type(finder).__module__ == 'hexr_instrument.start' for finder in sys.meta_path)"
 """Whether recording is on, as an expression."""
 SDK = """
@@ -240,15 +243,16 @@ def test_a_failing_sitecustomize_fails_alike_everywhere(python: str, tmp_path: P
         assert seen(booted) == seen(start("-c", "print('program')", python=python, path=(folder,), boot=None))
 
 
-@posix
+@based
 def test_usercustomize_is_unaffected(tmp_path: Path) -> None:
     """A usercustomize runs once, after sitecustomize, as without us."""
-    base = getattr(sys, "_base_executable", sys.executable)
     (tmp_path / "usercustomize.py").write_text("import sys; print('user', sys.path)")
     (tmp_path / "sitecustomize.py").write_text("print('site')")
     # A virtual environment has no user site; the base interpreter may have one, below PYTHONUSERBASE.
-    here = dict(python=base, path=(tmp_path, ROOT), PYTHONUSERBASE=str(tmp_path))
-    booted, plain = start("-c", "", **here), start("-c", "", boot=None, **here)  # pyright: ignore[reportArgumentType]
+    booted, plain = (
+        start("-c", "", python=str(BASE), path=(tmp_path, ROOT), boot=boot, PYTHONUSERBASE=str(tmp_path))
+        for boot in (BOOT, None)
+    )
     assert seen(booted) == seen(plain)
     assert plain.stdout.startswith("site\nuser")
 
@@ -269,7 +273,9 @@ def test_two_boot_folders_boot_once(tmp_path: Path) -> None:
     second = tmp_path / "second"
     shutil.copytree(BOOT, second)
     (tmp_path / "sitecustomize.py").write_text("print('theirs')")
-    code = "import sys; print(sum(type(each).__module__ == 'hexr_instrument.start' for each in sys.meta_path), sys.path)"
+    code = (
+        "import sys; print(sum(type(each).__module__ == 'hexr_instrument.start' for each in sys.meta_path), sys.path)"
+    )
     plain = start("-c", code, boot=None, path=(tmp_path,))
     assert start("-c", code, path=(second, tmp_path)).stdout == plain.stdout.replace("\n0", "\n1")
 
@@ -347,12 +353,12 @@ def test_a_half_installed_package_is_silent(file: str, source: str | None, broke
     assert "Traceback" in told.stderr
 
 
+@based
 def test_a_package_without_its_libraries_is_silent(tmp_path: Path) -> None:
     """Where wrapt or OpenTelemetry is missing, the program runs, silent, unpatched."""
-    base = getattr(sys, "_base_executable", sys.executable)
     stand_in = sdk(tmp_path)
-    booted = start("-c", PROGRAM, python=base, path=(ROOT, stand_in))
-    assert seen(booted) == seen(start("-c", PROGRAM, python=base, path=(stand_in,), boot=None))
+    booted = start("-c", PROGRAM, python=str(BASE), path=(ROOT, stand_in))
+    assert seen(booted) == seen(start("-c", PROGRAM, python=str(BASE), path=(stand_in,), boot=None))
     assert booted.returncode == 0
 
 
@@ -389,7 +395,9 @@ def test_a_zipped_provider_is_patched_and_its_neighbours_load(tmp_path: Path) ->
         for path in (tmp_path / "openai").iterdir():
             archive.write(path, f"openai/{path.name}")
         archive.writestr("openai/other.py", "here = True")
-    code = "import importlib.util, types, openai\nimportlib.util.find_spec('openai._base_client')\nimport openai.other\n"
+    code = (
+        "import importlib.util, types, openai\nimportlib.util.find_spec('openai._base_client')\nimport openai.other\n"
+    )
     code += "import openai._base_client as base\nprint(openai.other.here, base.__loader__ is openai.other.__loader__, "
     code += f"vars(base.__loader__).keys() & {{'exec_module'}}, {PATCHED})"
     done = start("-c", code, path=(tmp_path / "sdk.zip",))
@@ -425,7 +433,9 @@ FAILING = {
 @pytest.mark.parametrize("source", FAILING.values(), ids=FAILING.keys())
 def test_an_import_that_fails_fails_alike(source: str, tmp_path: Path) -> None:
     """Type, arguments, name, path, cause and context of the error are the plain run's; a later import works."""
-    stand_in = sdk(tmp_path, f"import os\nif not os.environ.pop('WELL', ''):\n    {source}\n" if source != "def" else "def")
+    stand_in = sdk(
+        tmp_path, f"import os\nif not os.environ.pop('WELL', ''):\n    {source}\n" if source != "def" else "def"
+    )
     code = (
         "import os, sys, traceback\n"
         "for attempt in (1, 2):\n"
@@ -628,7 +638,8 @@ def test_switched_off_is_off(variable: str) -> None:
 
 CALL = """
 from openai import OpenAI
-print(OpenAI().chat.completions.create(model="gpt-4o", messages=[{"role": "user", "content": "hi"}]).usage.total_tokens)
+with OpenAI() as client:
+    client.chat.completions.create(model="gpt-4o", messages=[{"role": "user", "content": "hi"}])
 """
 
 

@@ -112,7 +112,7 @@ def _table(spans: Sequence[Span]) -> Table:
             _number(attributes.get("gen_ai.usage.input_tokens")),
             _number(attributes.get("gen_ai.usage.output_tokens")),
             f"{(span.end - span.start) / 1e6:,.0f}",
-            str(attributes.get("error.type", "unknown")).rpartition(".")[2] if cost is None else f"{cost:.6f}",
+            "failed" if "error.type" in attributes else "unknown" if cost is None else f"{cost:.7f}",
         )
     return table
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from ..call import Format, Question, Response, Usage, number, pick, sequence, text
+from ..call import Format, Question, Response, Usage, mapping, number, pick, sequence, text
 from ._json import scalars, stated_cost, strings
 
 _PARAMETERS = {
@@ -77,12 +77,10 @@ def fold(so_far: Any, chunk: Any) -> Any:
     """Adds one chunk: the last value of each field that says something wins, finish reasons are kept per choice."""
     if so_far is None:
         so_far = {"choices": []}
-    if type(chunk) is not dict:
-        return so_far
     for name in _LAST_WINS:
-        if value := chunk.get(name):  # Azure's last chunks have the id "" and the model ""
+        if value := pick(chunk, name):  # Azure's last chunks have the id "" and the model ""
             so_far[name] = value
-    for place, choice in enumerate(sequence(chunk.get("choices"))):
+    for place, choice in enumerate(sequence(pick(chunk, "choices"))):
         index = number(choice, "index")
         if index is None:  # some hosts with one choice leave it out
             index = place
@@ -110,9 +108,9 @@ def substance(chunk: Any) -> bool:
 def usage_request(body: Any) -> dict[str, Any] | None:
     """The body with `stream_options.include_usage`, unless it says something about that itself."""
     options = pick(body, "stream_options")
-    if options is None or type(options) is dict and "include_usage" not in options:
-        return {**body, "stream_options": {**(options or {}), "include_usage": True}}
-    return None
+    if options is not None and (type(options) is not dict or "include_usage" in options):
+        return None
+    return {**body, "stream_options": {**mapping(options), "include_usage": True}}
 
 
 def usage_only(chunk: Any) -> bool:

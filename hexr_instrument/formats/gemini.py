@@ -17,9 +17,8 @@ def _camel(name: str) -> str:
 def get(source: Any, *path: str | int) -> Any:
     """`pick` by snake_case names, which also finds a dict's camelCase keys."""
     for step in path:
-        if type(source) is dict and type(step) is str and step not in source:
-            step = _camel(step)
-        source = pick(source, step)
+        wire = isinstance(step, str) and type(source) is dict and step not in source
+        source = pick(source, _camel(str(step)) if wire else step)
     return source
 
 
@@ -62,7 +61,8 @@ def _modality(details: Any, name: str) -> int | None:
     if type(details) is not list:
         return None
     # A breakdown without this modality says that there was none of it.
-    return total(0, *(number(get(each, "token_count")) for each in details if text(get(each, "modality")) == name))
+    items = sequence(details)
+    return total(0, *(number(get(each, "token_count")) for each in items if text(get(each, "modality")) == name))
 
 
 def _usage(source: Any) -> Usage | None:
@@ -97,8 +97,7 @@ def _body(payload: Any) -> Any:
 def response(payload: Any) -> Response:
     """A GenerateContentResponse, or a stream folded into its last chunk."""
     payload = _body(payload)
-    candidates = get(payload, "candidates")
-    reasons = [text(get(each, "finish_reason")) for each in candidates] if type(candidates) is list else []
+    reasons = [text(get(each, "finish_reason")) for each in sequence(get(payload, "candidates"))]
     return Response(
         id=text(get(payload, "response_id")),
         model=text(get(payload, "model_version")),
@@ -152,9 +151,7 @@ def _parts(content: Any) -> list[Any]:
 
 def answer(payload: Any) -> str:
     """The text of the first candidate's parts, thoughts left out."""
-    parts = get(payload, "candidates", 0, "content", "parts")
-    if type(parts) is not list:
-        return ""
+    parts = sequence(get(payload, "candidates", 0, "content", "parts"))
     return "".join(text(part, "text") or "" for part in parts if not pick(part, "thought"))
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from ..call import Format, Question, Response, Usage, number, pick, sequence, text, total
+from ..call import Format, Question, Response, Usage, mapping, number, pick, sequence, text, total
 from ._json import scalars, strings
 
 _PARAMETERS = {
@@ -83,17 +83,14 @@ def fold(so_far: Any, chunk: Any) -> Any:
     """`message_start` carries the message; each `message_delta` brings counts that replace the earlier ones."""
     kind = text(chunk, "type")
     if kind == "message_start":
-        message = pick(chunk, "message")
-        if type(message) is dict:
-            counts = pick(message, "usage")
-            # `output_tokens` here is a placeholder (1) until the first delta: it is not what was billed.
-            return {**message, "usage": {**(counts if type(counts) is dict else {}), "output_tokens": None}}
-    if kind == "message_delta" and type(so_far) is dict:
+        message = mapping(pick(chunk, "message"))
+        # `output_tokens` here is a placeholder (1) until the first delta: it is not what was billed.
+        return {**message, "usage": {**mapping(message.get("usage")), "output_tokens": None}}
+    if kind == "message_delta" and so_far is not None:
         if reason := text(chunk, "delta", "stop_reason"):
             so_far["stop_reason"] = reason
-        counts = pick(chunk, "usage")
-        if type(counts) is dict:
-            so_far["usage"].update({name: value for name, value in counts.items() if value is not None})
+        counts = mapping(pick(chunk, "usage"))
+        so_far["usage"].update({name: value for name, value in counts.items() if value is not None})
     return so_far
 
 
@@ -121,8 +118,7 @@ def answer(payload: Any) -> str:
     """The text of a message's blocks, or of one delta."""
     if text(payload, "type") == "content_block_delta":
         return text(payload, "delta", "text") or ""
-    blocks = pick(payload, "content")
-    return "".join(text(block, "text") or "" for block in blocks) if type(blocks) is list else ""
+    return "".join(text(block, "text") or "" for block in sequence(pick(payload, "content")))
 
 
 MESSAGES = Format("messages", "chat", request, response, fold, finished, substance, ask=ask, answer=answer)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from ..call import Format, Question, Response, Usage, number, pick, sequence, text
+from ..call import Format, Question, Response, Usage, mapping, number, pick, sequence, text
 from ._json import scalars, stated_cost
 from .chat import OUTPUT_TYPES
 
@@ -80,8 +80,7 @@ def response(payload: Any) -> Response:
 
 def fold(so_far: Any, chunk: Any) -> Any:
     """Each lifecycle event carries the whole response so far; the last one wins."""
-    carried = pick(chunk, "response")
-    return carried if type(carried) is dict else so_far
+    return mapping(pick(chunk, "response")) or so_far
 
 
 def finished(payload: Any) -> bool:

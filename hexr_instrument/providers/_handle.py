@@ -11,7 +11,7 @@ from ..call import REGISTRATION
 def handle(client: Any) -> Any:
     """A copy on the same transport; its own copies keep its registration."""
     made: Any = client.copy()
-    kind: type[Any] = type(made)
+    kind: Any = made.__class__
     made.__class__ = _handle_class(kind)
     return made
 

@@ -11,7 +11,7 @@ import json
 from collections.abc import Callable, Mapping
 from typing import Any
 
-from ..call import Format, Outcome, Request, Target, pick, text
+from ..call import Format, Outcome, Request, Target, mapping, pick, text
 
 TARGETS = (
     Target("SyncAPIClient.request", "call", ("cast_to", "options")),
@@ -73,10 +73,10 @@ def amend(
 ) -> tuple[tuple[Any, ...], dict[str, Any]] | None:
     """Arguments whose copy of the options asks for usage; None where the body is read raw or asks already."""
     options = kwargs.get("options") or args[1]
-    headers = pick(options, "headers")
+    headers = mapping(pick(options, "headers"))
     if request.format.usage_request is None or pick(options, "extra_json"):
         return None
-    if type(headers) is dict and any(str(name).lower() == "x-stainless-raw-response" for name in headers):
+    if any(str(name).lower() == "x-stainless-raw-response" for name in headers):
         return None
     body = request.format.usage_request(pick(options, "json_data"))
     if body is None:
@@ -91,7 +91,8 @@ def amend(
 def outcome(result: Any) -> Outcome:
     """A raw response (read or open), a stream on an open one, or a parsed object whose body was fed before."""
     raw = getattr(result, "http_response", None)
-    if raw is None and (hasattr(type(result), "_iterator") or "_iterator" in getattr(result, "__dict__", {})):
+    kind: Any = result.__class__
+    if raw is None and (hasattr(kind, "_iterator") or "_iterator" in getattr(result, "__dict__", {})):
         raw = getattr(result, "response", None)
         return Outcome(body=raw)
     if raw is None:
@@ -102,9 +103,7 @@ def outcome(result: Any) -> Outcome:
 
 
 def _json(raw: Any) -> Any:
-    if "json" not in (pick(raw, "headers") or {}).get("content-type", ""):
-        return None
-    return json.loads(raw.content)
+    return json.loads(raw.content) if "json" in raw.headers.get("content-type", "") else None
 
 
 def owner(client: Any) -> Any:

@@ -65,17 +65,22 @@ def _handle(client: Any) -> Any:
     return _rebind(client, transport, twin)
 
 
+def _leave_open(twin: Any) -> None:
+    """A finaliser that finalises nothing."""
+
+
 def _twin(whole: Any) -> Any:
-    kind: type[Any] = type(whole)
+    kind: Any = whole.__class__
     twin = copy.copy(whole)
-    twin.__class__ = type(kind.__name__, (kind,), {"__del__": lambda self: None, "__module__": kind.__module__})
+    twin.__class__ = type(kind.__name__, (kind,), {"__del__": _leave_open, "__module__": kind.__module__})
     twin.__dict__["_hexr_origin"] = whole  # the transport lives as long as one of the two
     return twin
 
 
 def _rebind(whole: Any, transport: Any, twin: Any) -> Any:
     made = _twin(whole)
-    for name, part in vars(whole).items():
+    parts: dict[str, Any] = whole.__dict__
+    for name, part in parts.items():
         if part is transport:
             setattr(made, name, twin)
         elif getattr(part, "_api_client", None) is transport:

@@ -7,16 +7,17 @@ from collections.abc import Sequence
 USD_DIGITS = 12
 """Amounts are integers of 1e-12 USD."""
 _EXACT = 6
+_EXACT_SMALL = 9
 _MOST = 8
 
 
 def decimals(amounts: Sequence[int]) -> int:
     """How many decimals a report of these amounts (1e-12 USD) needs, at least 2.
 
-    All that the amounts have, if that is no more than 6; else as many as the smallest amount needs to show
-    two digits, at most 8.
+    All that the amounts have, if that is no more than 6 (9 where the sum is below one dollar); else as many as the
+    smallest amount needs to show two digits, at most 8.
     """
-    for places in range(2, _EXACT + 1):
+    for places in range(2, (_EXACT if sum(amounts) >= 10**USD_DIGITS else _EXACT_SMALL) + 1):
         if not any(amount % 10 ** (USD_DIGITS - places) for amount in amounts):
             return places
     smallest = min(abs(amount) for amount in amounts if amount)
