@@ -114,10 +114,15 @@ def _launch(arguments: list[str]) -> int:
         settings["HEXR_KEEP"] = "90d"
     if arguments == ["env"] and not literal:
         return _print_environment(settings)
+    if arguments in (["env", "-h"], ["env", "--help"]) and not literal:
+        sys.stdout.write(USAGE)
+        return 0
     environ = environment(_given(os.environ), settings)
     environ.setdefault("HEXR_RUN", os.urandom(8).hex())
     path, status = _find(arguments[0], environ)
     if path is None:
+        if arguments[0] in TOOLS and not literal:
+            raise UsageError(f"options of a tool come after its name: hexr-instrument {arguments[0]} --help")
         reason = "command not found" if status == 127 else "cannot be executed"
         return _complain(f"{arguments[0]}: {reason}", status)
     _warn_of_stranger(arguments[0], path)

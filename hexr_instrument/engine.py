@@ -48,7 +48,8 @@ def patch_loaded(recorder: Recorder) -> None:
     """Patches what was imported before us."""
     for provider in PROVIDERS:
         module = sys.modules.get(provider.module)
-        if module is not None:
+        # Another thread may be executing it still: then its targets are not there yet, and the finder's turn comes.
+        if module is not None and not getattr(module.__spec__, "_initializing", False):
             patch_module(module, recorder)
 
 
@@ -99,8 +100,7 @@ def _begin(
 def _settle(provider: Provider, live: Live, result: Any) -> None:
     outcome = guarded(provider.outcome, result)
     if outcome is not None and outcome.body is not None:
-        if live.amended is not None:
-            guarded(streams.hide, result, live)
+        guarded(streams.follow, result, live)
         streams.defer(outcome.body, live)
         return
     if outcome is not None and outcome.payload is not None:

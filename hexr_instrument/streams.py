@@ -34,7 +34,7 @@ def defer(response: Any, live: Live) -> None:
     def ending(frame: FrameType, response: Any) -> None:
         if not closed_at:
             closed_at.append(time.perf_counter_ns())
-        error = _failure(frame)
+        error = _failure(frame, response)
         if response is not None and frame.f_locals.get("self") is response:
             # The transport closes itself, at the end of the body or because it has failed.
             if error is not None:
@@ -83,36 +83,46 @@ def _unhook(response: Any) -> None:
         getattr(response, "__dict__", {}).pop(name, None)
 
 
-def _failure(frame: FrameType) -> BaseException | None:
-    """What the SDK's own reader is failing with, if it is that reader that closes the response.
+def _failure(frame: FrameType, response: Any = None) -> BaseException | None:
+    """What the stream is failing with, if it is the reader in `frame` or the response itself that fails.
 
     `exc_info` alone would also show what the program is handling around its loop; the traceback tells them apart.
     """
     error = sys.exc_info()[1]
     at = None if error is None else error.__traceback__
     while at is not None:
-        if at.tb_frame is frame:
+        if at.tb_frame is frame or (response is not None and at.tb_frame.f_locals.get("self") is response):
             return None if isinstance(error, GeneratorExit) else error
         at = at.tb_next
     return None
 
 
-def hide(stream: Any, live: Live) -> None:
-    """Keeps the chunk that the caller did not ask for out of an SDK's stream, which stays the same object."""
-    chunks = stream._iterator
-    stream._iterator = _ahide(chunks, live) if hasattr(chunks, "__anext__") else _hide(chunks, live)
+def follow(stream: Any, live: Live) -> None:
+    """Ends the call with an SDK's stream, which stays the same object; keeps out the chunk that only we asked for.
+
+    The response's close alone does not do: some versions of the SDKs leave it open when they fail.
+    """
+    chunks = getattr(stream, "_iterator", None)
+    if chunks is not None:
+        stream._iterator = _afollow(chunks, live) if hasattr(chunks, "__anext__") else _follow(chunks, live)
 
 
-def _hide(chunks: Iterator[Any], live: Live) -> Generator[Any, Any, None]:
-    for chunk in chunks:
-        if chunk is not live.hidden:
-            yield chunk
+def _follow(chunks: Iterator[Any], live: Live) -> Generator[Any, Any, None]:
+    try:
+        for chunk in chunks:
+            if live.hidden is None or chunk is not live.hidden:
+                yield chunk
+    finally:
+        _end(live)
 
 
-async def _ahide(chunks: AsyncIterator[Any], live: Live) -> AsyncGenerator[Any, None]:
-    async for chunk in chunks:
-        if chunk is not live.hidden:
-            yield chunk
+async def _afollow(chunks: AsyncIterator[Any], live: Live) -> AsyncGenerator[Any, None]:
+    try:
+        async for chunk in chunks:
+            if live.hidden is None or chunk is not live.hidden:
+                yield chunk
+    finally:
+        _end(live)
 
 
 def watch(chunks: Iterator[Any], live: Live) -> Generator[Any, Any, None]:

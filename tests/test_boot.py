@@ -481,6 +481,7 @@ FINDERS = {
     "another finder first": ("sys.meta_path.insert(0, Nothing())", "True"),
     "an old finder without find_spec": ("sys.meta_path.insert(0, Old())", "True"),
     "a finder that asks all others": ("sys.meta_path.insert(0, Asking())", "True"),
+    "another copy of our finder": ("sys.meta_path.insert(0, type(sys.meta_path[0])())", "True"),
     "only Python's own finders": ("sys.meta_path = sys.meta_path[-3:]", "False"),
 }
 

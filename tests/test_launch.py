@@ -390,6 +390,7 @@ def test_a_double_dash_ends_our_options(tmp_path: Path) -> None:
         (["--nonsense", "true"], "unknown option --nonsense"),
         (["--report=yes", "true"], "unknown option --report"),
         (["-x"], "unknown option -x"),
+        (["--store", "here", "costs"], "hexr-instrument costs --help"),
     ],
 )
 def test_a_wrong_command_line_is_one_line(arguments: list[str], word: str) -> None:
@@ -434,6 +435,7 @@ def test_help_and_version_are_on_stdout() -> None:
     """--help and --version print to stdout and start nothing."""
     assert start(["--help"]).stdout.startswith("usage: hexr-instrument")
     assert start(["--agent=a", "-h", "no-such-command"]).returncode == 0
+    assert start(["env", "--help"]).stdout == start(["--help"]).stdout
     assert start(["--version"]).stdout.startswith("hexr-instrument 0.")
 
 
@@ -456,7 +458,10 @@ def test_a_python_without_us_is_said_once(tmp_path: Path) -> None:
     assert (done.returncode, done.stdout) == (3, "given\n")
     assert "does not have hexr-instrument" in done.stderr
     assert len(done.stderr.splitlines()) == 1
-    assert start(["sh", "-c", "exit 3"]).stderr == ""
+    script(
+        folder / "python3.998", f"#!/bin/sh\nexec {shlex.quote(str(base))} -c 'import sys; print(sys.stdin.read())'\n"
+    )
+    assert start(["python3.998"], given="given", env=environ).stdout == "given\n"  # looking at it has read nothing
 
 
 @posix

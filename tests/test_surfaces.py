@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import functools
 import gc
 import inspect
 import json
@@ -18,7 +19,7 @@ import time
 import warnings
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import pytest
@@ -335,6 +336,7 @@ class Surface:
         return bench.run(main())
 
 
+@functools.cache
 def schema() -> Any:
     """A model for structured output."""
     from pydantic import BaseModel  # noqa: PLC0415  (comes with each of the SDKs)
@@ -535,7 +537,11 @@ def check(record: dict[str, Any], sent: Sent, surface: Surface, finish: Any) -> 
         assert (usage, record["cost_status"]) == ({}, "no_usage")
         return
     if surface.client == "google" and "embed" in sent.route.lower():
+        from google.genai import types  # noqa: PLC0415
+
         assert "served" not in record  # Google does not say who made an embedding
+        if "usage_metadata" not in types.EmbedContentResponse.model_fields:
+            inputs = None  # nor did its SDK say before 3.0 what it took
     else:
         assert record["served"] == sent.served
     assert (usage.get("input"), usage.get("output")) == (inputs, outputs)
@@ -719,12 +725,25 @@ FAILING = [
 ]  # fmt: skip
 
 
-def failure(surface: Surface, bench: Bench, mode: str) -> BaseException:
+@dataclass(frozen=True)
+class Failure:
+    """An exception as the caller sees it; the exception itself would keep the stream alive by its traceback."""
+
+    name: str
+    text: str
+    cause: type
+    context: type
+    message: str = field(compare=False)
+    """The provider's own words."""
+
+
+def failure(surface: Surface, bench: Bench, mode: str) -> Failure:
     """What the caller of a failing call gets."""
     try:
         surface.run(bench, mode)
     except Exception as error:
-        return error
+        said = str(getattr(error, "message", "") or error)
+        return Failure(error_type(error), anonymous(error), type(error.__cause__), type(error.__context__), said)
     raise AssertionError("it did not fail")
 
 
@@ -740,17 +759,15 @@ def test_an_error_status_is_one_record(
         expected = failure(surface, bench, mode)
     bench.clear()
     error = failure(surface, bench, mode)
-    assert type(error) is type(expected)
-    assert anonymous(error) == anonymous(expected)
+    assert error == expected
     record = bench.one()
-    assert record["error"] == error_type(error)
+    assert record["error"] == error.name
     assert record["error"].startswith(("openai.", "anthropic.", "google.genai."))
     assert record["status"] == status
     assert (record["cost_status"], "cost" in record, "usage" in record) == ("no_usage", False, False)
     assert record["model"] == f"error-{status}"
     text = json.dumps(record)
-    said = str(getattr(error, "message", "") or error)
-    assert said[:20] not in text
+    assert error.message[:20] not in text
     assert "fake-hexr" not in text
     assert PROMPT not in text
 
@@ -791,7 +808,7 @@ def test_retries_that_end_in_an_error_are_one_record(
     bench.server.reply(status=429, times=3)
     error = failure(Surface(name, "value", make, client=client), bench, "sync")
     assert len(bench.server.requests) == 3
-    assert (bench.one()["error"], bench.one()["status"]) == (error_type(error), 429)
+    assert (bench.one()["error"], bench.one()["status"]) == (error.name, 429)
 
 
 # fmt: off
@@ -816,7 +833,7 @@ def test_a_timeout_is_an_error_without_status(
     finally:
         gate.set()
     record = bench.one()
-    assert record["error"] == error_type(error)
+    assert record["error"] == error.name
     assert "status" not in record
 
 
@@ -852,7 +869,7 @@ def test_a_body_that_is_billed_but_not_accepted_keeps_its_cost(bench: Bench) -> 
     surface = BY_NAME["chat parse"]
     error = failure(surface, bench, "sync")
     record = bench.one()
-    assert record["error"] == error_type(error) == "openai.LengthFinishReasonError"
+    assert record["error"] == error.name == "openai.LengthFinishReasonError"
     assert (record["usage"]["input"], record["usage"]["output"]) == tokens(bench.server.sent[0])
     assert record["cost_status"] == "priced"
 
@@ -1075,15 +1092,11 @@ def test_a_stream_that_breaks_is_an_error(bench: Bench, stream: str, mode: str, 
     bench.clear()
     bench.server.reply(**{fault: 3})
     error = failure(surface, bench, mode)
-    assert type(error) is type(expected)
-    assert anonymous(error) == anonymous(expected)
-    assert type(error.__cause__) is type(expected.__cause__)
-    assert type(error.__context__) is type(expected.__context__)
+    assert error == expected
     record = bench.one()
-    assert record["error"] == error_type(error)
+    assert record["error"] == error.name
     assert record.get("finish") in (None, ["error"])
-    said = str(getattr(error, "message", "") or error)
-    assert said[:20] not in json.dumps(record)
+    assert error.message[:20] not in json.dumps(record)
 
 
 TODO_BROKEN = pytest.mark.xfail(strict=True, reason="recorder.finish says `priced` of a stream that broke")
@@ -1107,7 +1120,7 @@ def test_a_body_that_breaks_is_an_error(bench: Bench) -> None:
             bench.clear()
             bench.server.reply(cut_after=20)
             error = failure(BY_NAME[name], bench, mode)
-            assert bench.one()["error"] == error_type(error)
+            assert bench.one()["error"] == error.name
 
 
 @pytest.mark.parametrize("mode", ["sync", "async"])
@@ -1296,6 +1309,8 @@ def test_the_sdk_s_own_span_does_not_double_the_call(
     """With a tracer provider, each call is one span, ours; no other has tokens, and no traceparent is sent."""
     import anthropic  # noqa: PLC0415
 
+    if not hasattr(anthropic._base_client, "start_api_call_span"):
+        pytest.skip("this version of the SDK has no spans of its own")
     pair = (anthropic.Anthropic(max_retries=0), anthropic.AsyncAnthropic(max_retries=0))
     monkeypatch.setitem(bench.clients, "anthropic", pair)  # the SDK looks for a provider once per client
     with bench.bare():
