@@ -88,15 +88,8 @@ class _Asked:
     def response(self, payload: Any, text: str, raw: Any) -> LLMResponse:
         """The answer with its usage and cost."""
         read = guarded(self.wire.response, payload) or Response()
-        cost = read.stated_cost
-        if cost is None and read.usage is not None:
-            now = time.time_ns()
-            for model in filter(None, (read.model, self.model)):
-                cost = guarded(
-                    pricing.cost, read.usage, self.served_by, model, now, tier=read.service_tier
-                )
-                if cost is not None:
-                    break
+        priced = guarded(pricing.of_response, read, self.served_by, self.model, time.time_ns())
+        cost = priced[0] if priced else None
         return LLMResponse(
             text=text,
             model=read.model or self.model,

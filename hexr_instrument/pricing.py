@@ -18,7 +18,7 @@ from math import gcd, lcm
 from operator import attrgetter, mul
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from .call import USD, Usage
+from .call import USD, Response, Usage
 
 if TYPE_CHECKING:
     from fractions import Fraction
@@ -302,6 +302,28 @@ def cost(usage: Usage, provider: str, model: str | None, when: int, *, tier: str
         The exact cost, rounded once, half to even.
     """
     return (_shipped or shipped()).cost(usage, provider, model, when, tier=tier)
+
+
+def of_response(response: Response, provider: str, asked: str | None, when: int) -> tuple[int | None, str | None]:
+    """What a response cost, and who says so: the provider, where it states a cost, or else this table.
+
+    Args:
+        response: What came back.
+        provider: As for `cost`.
+        asked: The model that was asked for: the price goes by it where the served name is unknown.
+        when: As for `cost`.
+
+    Returns:
+        The cost in 1e-12 USD and its source (`provider` or `table`), or None twice.
+    """
+    if response.stated_cost is not None:
+        return response.stated_cost, "provider"
+    if response.usage is not None:
+        for model in dict.fromkeys((response.model, asked)):
+            found = cost(response.usage, provider, model, when, tier=response.service_tier)
+            if found is not None:
+                return found, "table"
+    return None, None
 
 
 def explain(usage: Usage, provider: str, model: str | None, when: int, *, tier: str | None = None) -> Explanation:

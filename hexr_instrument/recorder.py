@@ -334,20 +334,13 @@ class Recorder:
 def price(call: Call) -> None:
     """Sets a call's cost, its status and its source; an unknown price leaves no cost at all."""
     response = call.response
-    usage = None if response is None else response.usage
-    if response is None or (usage is None and response.stated_cost is None):
+    if response is None or (response.usage is None and response.stated_cost is None):
         call.cost_status = "partial" if call.partial else "no_usage"
         return
-    call.cost, call.cost_source = response.stated_cost, "provider"
-    if call.cost is None and usage is not None:
-        call.cost_source = "table"
-        for model in dict.fromkeys((response.model, call.request.model)):
-            call.cost = pricing.cost(usage, call.request.provider, model, call.start, tier=response.service_tier)
-            if call.cost is not None:
-                break
-    if call.cost is None:
-        call.cost_status, call.cost_source = "unpriced", None
-    else:
+    call.cost_status = "unpriced"  # also where the pricing itself fails
+    request = call.request
+    call.cost, call.cost_source = pricing.of_response(response, request.provider, request.model, call.start)
+    if call.cost is not None:
         call.cost_status = "partial" if call.partial else "priced"
 
 
