@@ -44,6 +44,7 @@ class Live:
         "recorder",
         "span",
         "token",
+        "unread",
     )
 
     def __init__(self, recorder: Recorder, call: Call, span: Span | None, invocation: Any) -> None:
@@ -58,6 +59,8 @@ class Live:
         """The arguments of the request where they are not the caller's own: with usage asked for."""
         self.hidden: Any = None
         """The parsed chunk that the caller did not ask for."""
+        self.unread = False
+        """Whether a stream ended before anything of it was read."""
         self._ended = False
         self._lock = threading.Lock()
 
@@ -304,8 +307,8 @@ class Recorder:
         failed = isinstance(error, Exception)
         cancelled = error is not None and not failed
         # A body that was read byte by byte was never parsed: it has no usage, but it was not cut short.
-        cut = call.request.stream and call.payload is not None and not guarded(wire.finished, call.payload)
-        call.partial = cancelled or (cut and not failed)
+        short = live.unread if call.payload is None else not guarded(wire.finished, call.payload)
+        call.partial = cancelled or (call.request.stream and short)
         if error is not None and failed:
             call.error = error_type(error)
             status = getattr(error, "status_code", None) or getattr(error, "code", None)

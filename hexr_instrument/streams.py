@@ -45,9 +45,11 @@ def defer(response: Any, live: Live) -> None:
             if not live.call.request.stream and live.call.payload is None:
                 return  # a JSON body is parsed after it has been read
         _unhook(response)
+        live.unread = not getattr(response, "is_stream_consumed", True)
         live.end(error or next(iter(lost), None), at=closed_at[0])
 
     def forgotten() -> None:
+        live.unread = not lost
         live.end(next(iter(lost), None), at=next(iter(closed_at), None))
 
     def closing(frame: FrameType, hook: str) -> Any:
@@ -149,5 +151,6 @@ async def awatch(chunks: AsyncIterator[Any], live: Live) -> AsyncGenerator[Any, 
 
 
 def _end(live: Live) -> None:
-    frame = sys._getframe(1)
-    guarded(live.end, _failure(frame))
+    error = _failure(sys._getframe(1))
+    live.unread = error is None and live.call.payload is None
+    guarded(live.end, error)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import io
+import os
 import random
 import re
 import time
@@ -235,6 +236,17 @@ def test_output_is_plain_unless_a_terminal_wants_colours(shop: Shop, monkeypatch
             with monkeypatch.context() as context:
                 context.setenv(name, value)
                 assert "\x1b" not in shop.run(costs, *options, stdout=Terminal())[1]
+
+
+def test_a_reader_that_has_seen_enough_is_no_error(shop: Shop) -> None:
+    """`costs | head -1` ends quietly."""
+    shop.crew()
+    reader, writer = os.pipe()
+    os.close(reader)
+    parser = argparse.ArgumentParser()
+    costs.add_arguments(parser)
+    with os.fdopen(writer, "w", encoding="utf-8") as stdout:
+        assert costs.run(parser.parse_args([]), shop.directory, stdout) == 0
 
 
 def test_an_output_without_line_drawing_gets_ascii(shop: Shop) -> None:

@@ -131,6 +131,12 @@ def test_a_damaged_line_is_skipped_and_counted(store: Store, damaged: bytes) -> 
     assert store.state().skipped == 1
 
 
+def test_an_empty_line_is_no_damage(store: Store) -> None:
+    """A writer puts one where a write failed before its first byte."""
+    assert store.ingest(segment(store, "1-1-a", line(1), b"", line(2))) == 2
+    assert store.state().skipped == 0
+
+
 @pytest.mark.parametrize("other", [line(2, op="fetch_response"), {"kind": "agent", "name": "crew"}, {"kind": "new"}])
 def test_what_is_no_call_is_passed_over(store: Store, other: dict[str, Any]) -> None:
     """Fetched responses, agents and kinds of the future are neither calls nor damage."""

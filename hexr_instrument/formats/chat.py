@@ -58,7 +58,7 @@ def usage(source: Any) -> Usage | None:
 def response(payload: Any) -> Response:
     """A whole chat completion, or a stream folded into one."""
     reasons = [text(each, "finish_reason") or "error" for each in sequence(pick(payload, "choices"))]
-    spent = pick(payload, "usage") or pick(payload, "x_groq", "usage")
+    spent = pick(payload, "usage")
     return Response(
         id=text(payload, "id"),
         model=text(payload, "model"),
@@ -70,7 +70,7 @@ def response(payload: Any) -> Response:
     )
 
 
-_LAST_WINS = ("id", "model", "usage", "service_tier", "system_fingerprint", "x_groq")
+_LAST_WINS = ("id", "model", "usage", "service_tier", "system_fingerprint")
 
 
 def fold(so_far: Any, chunk: Any) -> Any:
@@ -80,6 +80,8 @@ def fold(so_far: Any, chunk: Any) -> Any:
     for name in _LAST_WINS:
         if value := pick(chunk, name):  # Azure's last chunks have the id "" and the model ""
             so_far[name] = value
+    if spent := pick(chunk, "x_groq", "usage"):  # Groq's streams have it under a name of their own
+        so_far["usage"] = spent
     for place, choice in enumerate(sequence(pick(chunk, "choices"))):
         index = number(choice, "index")
         if index is None:  # some hosts with one choice leave it out

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import os
 import re
 import sys
 import time
@@ -193,7 +194,13 @@ def emit(stdout: TextIO, lines: Iterable[str]) -> None:
         text.encode(encoding)
     except UnicodeEncodeError:
         text = text.translate(_ASCII).encode(encoding, "replace").decode(encoding)
-    stdout.write(text)
+    try:
+        stdout.write(text)
+        stdout.flush()
+    except BrokenPipeError:  # `| head` has seen enough; nor may the interpreter's own flush at exit complain
+        nowhere = os.open(os.devnull, os.O_WRONLY)
+        os.dup2(nowhere, stdout.fileno())
+        os.close(nowhere)
 
 
 def complain(name: str, line: object) -> None:

@@ -173,7 +173,7 @@ def _entries(lines: Iterable[bytes]) -> tuple[list[Entry], int]:
     """The calls in lines, and how many lines were damaged."""
     entries: list[Entry] = []
     damaged = 0
-    for line in lines:
+    for line in filter(None, lines):  # a writer ends what a full disk tore off with an empty line
         try:
             entry = read_entry(line)
         except ValueError:
