@@ -68,9 +68,13 @@ def main() -> None:
     print(f"medians of {ROUNDS} interleaved rounds, {time.strftime('%Y-%m-%d')}, Python {sys.version.split()[0]}")
     for name in calls["bare"]:
         bare, recorded = (statistics.median(calls[kind][name]) for kind in kinds)
-        print(f"{name:>14}: bare {bare:8.0f} us, recorded {recorded:8.0f} us: {recorded - bare:+6.0f} us, x {recorded / bare:.3f}")
+        print(
+            f"{name:>14}: bare {bare:8.0f} us, recorded {recorded:8.0f} us: {recorded - bare:+6.0f} us, x {recorded / bare:.3f}"
+        )
     bare, recorded = (statistics.median(starts[kind]) for kind in kinds)
-    print(f"{'-c pass':>14}: bare {bare:8.1f} ms, launched {recorded:6.1f} ms (two interpreters): {recorded - bare:+6.1f} ms CPU")
+    print(
+        f"{'-c pass':>14}: bare {bare:8.1f} ms, launched {recorded:6.1f} ms (two interpreters): {recorded - bare:+6.1f} ms CPU"
+    )
 
 
 if __name__ == "__main__":

@@ -1,5 +1,6 @@
 from hexr import hexr_agent, hexr_llm
 
+
 @hexr_agent(name="my-agent", tenant="acme-corp")
 def main():
     # This call generates a full OpenTelemetry span automatically
@@ -8,5 +9,6 @@ def main():
         model="gpt-4o",
         prompt="Summarize the latest AI research",
     )
+
 
 main()

@@ -1,5 +1,6 @@
 from hexr import hexr_agent, hexr_llm
 
+
 @hexr_agent(name="provider-comparison", tenant="acme-corp")
 def main():
     providers = [
@@ -15,5 +16,6 @@ def main():
             prompt="Explain quantum computing in one paragraph",
         )
         # Each call traced separately — compare cost/latency in Grafana
+
 
 main()

@@ -73,7 +73,9 @@ def _scoped(change: Change) -> Scoped:
 
 def _value(parameter: str, value: object) -> str:
     if not isinstance(value, str) or not value.strip():
-        raise TypeError(f"{parameter} must be a non-empty string, not {value!r}: write it as in hexr_agent(name='crew')")
+        raise TypeError(
+            f"{parameter} must be a non-empty string, not {value!r}: write it as in hexr_agent(name='crew')"
+        )
     return value.strip()[:LIMIT]
 
 

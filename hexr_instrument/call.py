@@ -245,9 +245,9 @@ class Provider:
     """Client -> a second client of the same kind on the same transport."""
     clients: tuple[str, ...]
     """Names of the client classes (anywhere in the MRO) that `hexr_llm(client)` accepts."""
-    amend: Callable[[tuple[Any, ...], Mapping[str, Any], Request], tuple[tuple[Any, ...], dict[str, Any]] | None] | None = (
-        None
-    )
+    amend: (
+        Callable[[tuple[Any, ...], Mapping[str, Any], Request], tuple[tuple[Any, ...], dict[str, Any]] | None] | None
+    ) = None
     """(args, kwargs, Request) of a streamed call -> arguments whose copy of the body asks for usage, or None for what
     must stay as it is (asked already, or read raw)."""
     direct: Direct | None = None

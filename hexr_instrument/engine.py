@@ -158,7 +158,7 @@ def _stream(provider: Provider, target: Target, recorder: Recorder) -> Wrapper:
             yield from wrapped(*args, **kwargs)
             return
         guarded(recorder.release, live)
-        yield from streams.watch(wrapped(*args, **kwargs), live)
+        yield from streams.passed_on(wrapped(*args, **kwargs), live, feed=True)
 
     def wrapper(wrapped: Callable[..., Any], instance: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
         return chunks(wrapped, instance, args, kwargs)
@@ -179,7 +179,7 @@ def _astream(provider: Provider, target: Target, recorder: Recorder) -> Wrapper:
             guarded(_failed, recorder, live, error)
             raise
         guarded(recorder.release, live)
-        return streams.awatch(chunks, live)
+        return streams.apassed(chunks, live, feed=True)
 
     return wrapper
 

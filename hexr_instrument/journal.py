@@ -9,6 +9,7 @@ from __future__ import annotations
 import json
 import os
 import secrets
+import stat
 import threading
 import time
 from collections import deque
@@ -139,7 +140,11 @@ def lines(path: Path, offset: int = 0, limit: int = 4 << 20) -> tuple[list[dict[
 def header_of(path: Path) -> dict[str, Any] | None:
     """A segment's header, or None if the file is gone or has none."""
     try:
-        with path.open("rb") as file:
+        # Not through links, and without waiting for the other end of a pipe that somebody put there.
+        flags = os.O_RDONLY | getattr(os, "O_NOFOLLOW", 0) | getattr(os, "O_NONBLOCK", 0)
+        with os.fdopen(os.open(path, flags), "rb") as file:
+            if not stat.S_ISREG(os.fstat(file.fileno()).st_mode):
+                return None
             first = file.readline(1 << 16)
     except OSError:
         return None

@@ -259,7 +259,9 @@ class Table:
         known = [name for name in counts if name in _PLACES]
         billed = [*known, "requests"] if "requests" in prices else known
         bands = [[_at(prices[name], start) for name in billed] for start in (0, *starts)]
-        exact = [[_rate(price, self._units[name][0]) for name, price in zip(billed, band, strict=True)] for band in bands]
+        exact = [
+            [_rate(price, self._units[name][0]) for name, price in zip(billed, band, strict=True)] for band in bands
+        ]
         denominator = lcm(*(bottom for band in exact for _, bottom in band))
         return _Plan(
             since,

@@ -79,4 +79,3 @@ class LazyTracer(Tracer):
     def start_as_current_span(self, *args: Any, **kwargs: Any) -> Any:
         """A span of the real tracer, as the current one."""
         return self._tracer().start_as_current_span(*args, **kwargs)
-

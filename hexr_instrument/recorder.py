@@ -28,7 +28,6 @@ CURRENT: ContextVar[Live | None] = ContextVar("hexr_call", default=None)
 """The call whose request is under way in this context; between two chunks of a stream there is none."""
 
 
-
 class Live:
     """A call that has started and not yet ended."""
 
@@ -198,6 +197,7 @@ class Recorder:
             "prices": pricing.version(),
             "destination": config.destination,
             "keep": config.keep,
+            "keep_for": int(config.keep_seconds),
         }
 
     def resource(self) -> dict[str, Any]:

@@ -106,51 +106,44 @@ def follow(stream: Any, live: Live) -> None:
     """
     chunks = getattr(stream, "_iterator", None)
     if chunks is not None:
-        stream._iterator = _afollow(chunks, live) if hasattr(chunks, "__anext__") else _follow(chunks, live)
+        passed = apassed if hasattr(chunks, "__anext__") else passed_on
+        stream._iterator = passed(chunks, live, feed=False)
 
 
-def _follow(chunks: Iterator[Any], live: Live) -> Generator[Any, Any, None]:
+def passed_on(chunks: Iterator[Any], live: Live, *, feed: bool) -> Generator[Any, Any, None]:
+    """The same chunks, but for the one that the caller did not ask for; the call ends with them.
+
+    Args:
+        chunks: The SDK's own iterator.
+        live: The call.
+        feed: Whether the call sees its chunks here; else it is fed where the SDK parses them.
+    """
     try:
         for chunk in chunks:
+            if feed:
+                guarded(live.feed, chunk)
             if live.hidden is None or chunk is not live.hidden:
                 yield chunk
     finally:
-        _end(live)
+        guarded(_end, live, sys._getframe())
 
 
-async def _afollow(chunks: AsyncIterator[Any], live: Live) -> AsyncGenerator[Any, None]:
+async def apassed(chunks: AsyncIterator[Any], live: Live, *, feed: bool) -> AsyncGenerator[Any, None]:
+    """The asynchronous twin of `passed_on`."""
     try:
         async for chunk in chunks:
+            if feed:
+                guarded(live.feed, chunk)
             if live.hidden is None or chunk is not live.hidden:
                 yield chunk
     finally:
-        _end(live)
-
-
-def watch(chunks: Iterator[Any], live: Live) -> Generator[Any, Any, None]:
-    """The same chunks, each shown to the call, which ends with them."""
-    try:
-        for chunk in chunks:
-            guarded(live.feed, chunk)
-            yield chunk
-    finally:
-        _end(live)
-
-
-async def awatch(chunks: AsyncIterator[Any], live: Live) -> AsyncGenerator[Any, None]:
-    """The asynchronous twin of `watch`."""
-    try:
-        async for chunk in chunks:
-            guarded(live.feed, chunk)
-            yield chunk
-    finally:
-        _end(live)
+        guarded(_end, live, sys._getframe())
         closing = getattr(chunks, "aclose", None)
         if closing is not None:
             await closing()
 
 
-def _end(live: Live) -> None:
-    error = _failure(sys._getframe(1))
+def _end(live: Live, frame: FrameType) -> None:
+    error = _failure(frame)
     live.unread = error is None and live.call.payload is None
-    guarded(live.end, error)
+    live.end(error)

@@ -29,7 +29,9 @@ def parser() -> argparse.ArgumentParser:
     calls.add_arguments(add("calls", "The latest calls, one line each."))
     prices = add("prices", "What a model costs, with the rule of each price.")
     prices.add_argument("model", metavar="MODEL", help="as the provider names it, such as gpt-4o-2024-08-06")
-    prices.add_argument("--provider", metavar="NAME", help="as gen_ai.provider.name spells it (default: each that has it)")
+    prices.add_argument(
+        "--provider", metavar="NAME", help="as gen_ai.provider.name spells it (default: each that has it)"
+    )
     demo = add("demo", "A content crew on a local provider server: real SDKs, HTTP and OTLP; no key, no network.")
     demo.add_argument("--store", metavar="PATH", help="keep the calls there (default: a folder that is removed)")
     return top

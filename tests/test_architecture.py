@@ -33,7 +33,16 @@ RULES: dict[str, set[str]] = {
     "worker": {"config", "guard", "journal", "export", "store"},
     "export": {"config", "guard", "names", "recorder", "telemetry", "opentelemetry"},
     "recorder": {
-        "call", "config", "context", "guard", "journal", "names", "pricing", "telemetry", "worker", *OTEL_API,
+        "call",
+        "config",
+        "context",
+        "guard",
+        "journal",
+        "names",
+        "pricing",
+        "telemetry",
+        "worker",
+        *OTEL_API,
     },
     "streams": {"guard", "recorder"},
     "engine": {"call", "guard", "providers", "recorder", "streams", "wrapt"},
@@ -84,9 +93,7 @@ def code(path: Path) -> str:
         body = getattr(node, "body", None)
         if isinstance(body, list):
             node.body = [
-                each
-                for each in body
-                if not (isinstance(each, ast.Expr) and isinstance(each.value, ast.Constant))
+                each for each in body if not (isinstance(each, ast.Expr) and isinstance(each.value, ast.Constant))
             ] or [ast.Pass()]
     return ast.unparse(tree)
 

@@ -112,9 +112,7 @@ def _required(found: Mapping[str, Any], known: Mapping[str, Any], expected: list
 def _values(found: Mapping[str, Any]) -> list[str]:
     """Values agree with each other."""
     get = found.get
-    parts = [
-        part for part, whole in WHOLES.items() if type(get(part)) is int and get(part, 0) > (get(whole) or 0)
-    ]
+    parts = [part for part, whole in WHOLES.items() if type(get(part)) is int and get(part, 0) > (get(whole) or 0)]
     total = (get("gen_ai.usage.input_tokens") or 0) + (get("gen_ai.usage.output_tokens") or 0)
     rules = {
         "gen_ai.system is not the provider": get("gen_ai.system") != get("gen_ai.provider.name"),

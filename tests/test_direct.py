@@ -125,7 +125,9 @@ except openai.AuthenticationError as error:
 
 def test_switched_off_the_direct_call_still_answers(run: Run) -> None:
     """With HEXR_DISABLED it returns text, usage and cost, and records nothing."""
-    source = "from hexr import hexr_llm\na = hexr_llm(provider='openai', model='gpt-4o', prompt='p')\nprint(a.cost_usd > 0)"
+    source = (
+        "from hexr import hexr_llm\na = hexr_llm(provider='openai', model='gpt-4o', prompt='p')\nprint(a.cost_usd > 0)"
+    )
     done = run(source, HEXR_DISABLED="1")
     assert (done.out, done.err) == ("True\n", "")
     assert not done.store.exists()

@@ -126,3 +126,17 @@ os.write = full
     assert done.out == "done\n"
     assert "No space left on device" in done.err
     assert len(done.err.splitlines()) == 1
+
+
+def test_calls_leave_the_store_after_the_time_that_their_program_said(run: Run) -> None:
+    """HEXR_KEEP of the recording program bounds what stays, whoever reads; the report says what it covers."""
+    import sqlite3
+
+    store = Store(run(CALL + "call()", HEXR_KEEP="30d").store)
+    store.ingest_all()
+    with sqlite3.connect(store.path) as database:
+        database.execute("UPDATE calls SET start = start - ?", (31 * 86_400 * 10**9,))
+    run(CALL + "call()", HEXR_KEEP="30d")
+    store.ingest_all()
+    assert sum(row.calls for row in store.costs(by=("model",))) == 1
+    assert store.state().covers_since is not None

@@ -83,9 +83,7 @@ PRICES = {
 
 def test_the_tree_is_the_arithmetic_of_the_usage_that_was_sent(run: Run, providers: ProviderServer) -> None:
     """The content crew: each model's cost in `costs` is its price times the tokens that the server sent, exactly."""
-    done = run(
-        command=[sys.executable, str(ROOT / "examples" / "content_crew.py")], HEXR_STREAM_USAGE="127.0.0.1"
-    )
+    done = run(command=[sys.executable, str(ROOT / "examples" / "content_crew.py")], HEXR_STREAM_USAGE="127.0.0.1")
     assert done.returncode == 0, done.err
     expected: dict[str, Decimal] = {}
     for sent in providers.sent:

@@ -17,7 +17,7 @@ import sys
 import threading
 import time
 import warnings
-from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
+from collections.abc import Awaitable, Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field, replace
 from typing import Any
@@ -27,7 +27,7 @@ from opentelemetry import trace
 from support import clean_environment
 
 from hexr_instrument import context, engine, guard, hexr_role, hub
-from hexr_instrument.demo.providers import NO_USAGE, ProviderServer, Received, Sent
+from hexr_instrument.demo.providers import ProviderServer, Received, Sent
 from hexr_instrument.recorder import Recorder, error_type
 
 pytestmark = pytest.mark.filterwarnings("ignore:The model .* is deprecated:DeprecationWarning")
@@ -501,9 +501,7 @@ SURFACES = [
 ]
 # fmt: on
 BY_NAME = {surface.name: surface for surface in SURFACES}
-CASES = [
-    pytest.param(surface, mode, id=f"{surface.name} {mode}") for surface in SURFACES for mode in surface.modes
-]
+CASES = [pytest.param(surface, mode, id=f"{surface.name} {mode}") for surface in SURFACES for mode in surface.modes]
 
 
 def kinds(seen: Seen) -> list[Any]:
@@ -798,9 +796,7 @@ RETRIED = [
 
 @pytest.mark.parametrize(("name", "client", "make"), RETRIED, ids=[row[0] for row in RETRIED])
 @pytest.mark.parametrize("mode", ["sync", "async"])
-def test_retries_are_one_record(
-    bench: Bench, mode: str, name: str, client: str, make: Callable[[Any], Any]
-) -> None:
+def test_retries_are_one_record(bench: Bench, mode: str, name: str, client: str, make: Callable[[Any], Any]) -> None:
     """Two refusals that the SDK tries again and an answer are one call without an error."""
     bench.server.reply(status=429, times=2)
     Surface(name, "each" if "stream" in name else "value", make, client=client).run(bench, mode)

@@ -203,5 +203,7 @@ def holes(value: Any, odd: Any) -> list[Any]:
     if type(value) is dict:
         found += [{**value, key: holed} for key, inner in value.items() for holed in holes(inner, odd)]
     elif type(value) is list:
-        found += [[*value[:at], holed, *value[at + 1 :]] for at, inner in enumerate(value) for holed in holes(inner, odd)]
+        found += [
+            [*value[:at], holed, *value[at + 1 :]] for at, inner in enumerate(value) for holed in holes(inner, odd)
+        ]
     return found

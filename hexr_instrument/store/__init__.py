@@ -11,6 +11,8 @@ from dataclasses import dataclass
 from datetime import timezone, tzinfo
 from pathlib import Path
 
+from ..call import number
+from ..journal import header_of
 from .file import DATABASE, StoreError, StoreUnwritableError, check, reading
 from .lines import Facet
 from .query import COLUMNS, Filter, Record, Row, costs, fold, records
@@ -93,7 +95,14 @@ class Store:
             paths = sorted(self.journal.glob("*.jsonl"))
         except OSError as error:
             raise StoreError(f"cannot read {self.journal} ({error.strerror}); make it readable for you") from error
-        return take_in_all(self.path, paths) if paths else 0
+        if not paths:
+            return 0
+        # How long is for the program to say that recorded: whoever reads may have another HEXR_KEEP, or none.
+        keep = max((number(header_of(path), "keep_for") or 0 for path in paths), default=0)
+        taken = take_in_all(self.path, paths)
+        if taken and keep:
+            self.prune(keep)
+        return taken
 
     def prune(self, keep_seconds: float = KEEP_SECONDS, keep_bytes: int = KEEP_BYTES) -> int:
         """Removes calls older than `keep_seconds`, and the oldest others until the file fits in `keep_bytes`.
