@@ -74,7 +74,7 @@ def main() -> None:
         chat(writer, "gpt-4o-does-not-exist", "A joke to end with.")
     except openai.NotFoundError as error:
         print("writer: no joke,", error.code)
-    print("editor:", edit(draft))
+    print("editor:", edit(draft)[:60], "...")
 
 
 main()

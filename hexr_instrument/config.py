@@ -116,6 +116,13 @@ def _pairs(value: str) -> tuple[tuple[str, str], ...]:
     return tuple(pairs)
 
 
+def _timeout(value: str) -> float:
+    try:
+        return seconds(value)
+    except ConfigError:
+        raise ConfigError("use seconds, such as 2 or 0.5") from None
+
+
 def _labels(value: str) -> tuple[tuple[str, str], ...]:
     return tuple((name, label[:256]) for name, label in _pairs(value))
 
@@ -253,7 +260,7 @@ class Config:
             tenant=read("HEXR_AGENT_TENANT", _name, None),
             labels=read("HEXR_LABELS", _labels, ()),
             run=read("HEXR_RUN", _name, None),
-            exit_timeout=read("HEXR_EXIT_TIMEOUT", seconds, 2.0),
+            exit_timeout=read("HEXR_EXIT_TIMEOUT", _timeout, 2.0),
             stream_usage=read("HEXR_STREAM_USAGE", _hosts, _USAGE_HOSTS),
             native_spans=read("HEXR_NATIVE_SPANS", _choice("mute", "keep"), "mute") == "keep",
             sampler=read("OTEL_TRACES_SAMPLER", _choice(*_SAMPLERS), "parentbased_always_on"),

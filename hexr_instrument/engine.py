@@ -179,7 +179,7 @@ def _astream(provider: Provider, target: Target, recorder: Recorder) -> Wrapper:
             guarded(_failed, recorder, live, error)
             raise
         guarded(recorder.release, live)
-        return streams.apassed(chunks, live, feed=True)
+        return streams.AsyncChunks(chunks, live, feed=True)
 
     return wrapper
 

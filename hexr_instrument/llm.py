@@ -386,7 +386,7 @@ def _asked(
     if (prompt is None) == (messages is None):
         raise HexrError("give prompt= or messages=, one of the two")
     said = [{"role": "user", "content": prompt}] if messages is None else messages
-    change = Change(agent, role, tenant, span=False)
+    change = Change(_name("agent", agent), _name("role", role), _name("tenant", tenant), span=False)
     return _Asked(provider, model, said, system, base_url, api_key, change, options, stream=stream, twin=twin)
 
 
@@ -402,7 +402,9 @@ def _register(
             "Anthropic or google-genai client, or provider= and model= for a call"
         )
     handle = table.handle(client)
-    setattr(table.owner(handle), REGISTRATION, Caller(_cut(agent), _cut(role), _cut(tenant)))
+    setattr(
+        table.owner(handle), REGISTRATION, Caller(_name("agent", agent), _name("role", role), _name("tenant", tenant))
+    )
     return handle
 
 
@@ -411,8 +413,10 @@ def _is_client(client: Any, table: Provider) -> bool:
     return any(kind.__name__ in table.clients and kind.__module__.startswith(root) for kind in type(client).__mro__)
 
 
-def _cut(value: str | None) -> str | None:
-    return value[:LIMIT] if value else None
+def _name(parameter: str, value: object) -> str | None:
+    if value is not None and not isinstance(value, str):
+        raise HexrError(f"{parameter}= takes a string, not {value!r}")
+    return value.strip()[:LIMIT] or None if value else None
 
 
 hexr_llm = HexrLLM()

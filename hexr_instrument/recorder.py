@@ -187,6 +187,8 @@ class Recorder:
 
     def _header(self) -> dict[str, Any]:
         config = self.config
+        if config.keep:
+            guarded(self._look_at_store)
         return {
             "v": 1,
             "kind": "segment",
@@ -199,6 +201,19 @@ class Recorder:
             "keep": config.keep,
             "keep_for": int(config.keep_seconds),
         }
+
+    def _look_at_store(self) -> None:
+        """Says so if what is where the store should be is none: its calls wait in the journal."""
+        try:
+            with (self.config.store / "hexr.db").open("rb") as file:
+                start = file.read(16)
+        except OSError:
+            return
+        if start and start != b"SQLite format 3\0":
+            say(
+                f"{self.config.store / 'hexr.db'} is no store: move it away. Until then calls wait in "
+                f"{self.journal.directory}"
+            )
 
     def resource(self) -> dict[str, Any]:
         """The resource's attributes: the environment's, and an instance id of this very process."""

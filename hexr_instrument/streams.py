@@ -9,7 +9,7 @@ from __future__ import annotations
 import sys
 import time
 import weakref
-from collections.abc import AsyncGenerator, AsyncIterator, Generator, Iterator
+from collections.abc import AsyncIterator, Generator, Iterator
 from types import FrameType
 from typing import Any
 
@@ -106,7 +106,7 @@ def follow(stream: Any, live: Live) -> None:
     """
     chunks = getattr(stream, "_iterator", None)
     if chunks is not None:
-        passed = apassed if hasattr(chunks, "__anext__") else passed_on
+        passed = AsyncChunks if hasattr(chunks, "__anext__") else passed_on
         stream._iterator = passed(chunks, live, feed=False)
 
 
@@ -128,22 +128,47 @@ def passed_on(chunks: Iterator[Any], live: Live, *, feed: bool) -> Generator[Any
         guarded(_end, live, sys._getframe())
 
 
-async def apassed(chunks: AsyncIterator[Any], live: Live, *, feed: bool) -> AsyncGenerator[Any, None]:
-    """The asynchronous twin of `passed_on`."""
-    try:
-        async for chunk in chunks:
-            if feed:
+class AsyncChunks(AsyncIterator[Any]):
+    """The asynchronous twin of `passed_on`.
+
+    No generator: the event loop closes each asynchronous generator that is left open, all at once, and one of ours
+    around the SDK's own would be closed while that one is.
+    """
+
+    __slots__ = ("__weakref__", "_chunks", "_feed", "_live")
+
+    def __init__(self, chunks: AsyncIterator[Any], live: Live, *, feed: bool) -> None:
+        """Takes the SDK's own iterator; the arguments are those of `passed_on`."""
+        self._chunks = chunks
+        self._live = live
+        self._feed = feed
+        weakref.finalize(self, guarded, _over, live, None)
+
+    async def __anext__(self) -> Any:
+        live = self._live
+        while True:
+            try:
+                chunk = await self._chunks.__anext__()
+            except BaseException as error:
+                guarded(_over, live, None if isinstance(error, StopAsyncIteration | GeneratorExit) else error)
+                raise
+            if self._feed:
                 guarded(live.feed, chunk)
             if live.hidden is None or chunk is not live.hidden:
-                yield chunk
-    finally:
-        guarded(_end, live, sys._getframe())
-        closing = getattr(chunks, "aclose", None)
+                return chunk
+
+    async def aclose(self) -> None:
+        """Closes the SDK's own iterator."""
+        guarded(_over, self._live, None)
+        closing = getattr(self._chunks, "aclose", None)
         if closing is not None:
             await closing()
 
 
-def _end(live: Live, frame: FrameType) -> None:
-    error = _failure(frame)
+def _over(live: Live, error: BaseException | None) -> None:
     live.unread = error is None and live.call.payload is None
     live.end(error)
+
+
+def _end(live: Live, frame: FrameType) -> None:
+    _over(live, _failure(frame))

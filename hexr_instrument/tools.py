@@ -40,6 +40,16 @@ def parser() -> argparse.ArgumentParser:
 def run(arguments: Sequence[str]) -> int:
     """Runs a tool and returns its exit status."""
     options = parser().parse_args(arguments)
+    try:
+        return _run(options)
+    except BrokenPipeError:
+        raise
+    except OSError as error:
+        sys.stderr.write(f"hexr-instrument: {options.tool}: {error.strerror or error}\n")
+        return 2
+
+
+def _run(options: argparse.Namespace) -> int:
     directory = default_store(os.environ)
     if options.tool == "costs":
         return costs.run(options, directory, sys.stdout)
@@ -80,5 +90,8 @@ def _prices(model: str, provider: str | None) -> int:
             print(f"  {bucket.unit:<20} ${bucket.price} {per}")
     if not found:
         where = f" of {provider}" if provider else ""
-        print(f"hexr-instrument: no price for {model!r}{where}: its calls are kept as unpriced", file=sys.stderr)
+        print(
+            f"hexr-instrument: {pricing.version()} has no price for {model!r}{where}: its calls are kept as unpriced",
+            file=sys.stderr,
+        )
     return 0 if found else 1

@@ -131,12 +131,38 @@ os.write = full
 def test_calls_leave_the_store_after_the_time_that_their_program_said(run: Run) -> None:
     """HEXR_KEEP of the recording program bounds what stays, whoever reads; the report says what it covers."""
     import sqlite3
+    from contextlib import closing
 
     store = Store(run(CALL + "call()", HEXR_KEEP="30d").store)
     store.ingest_all()
-    with sqlite3.connect(store.path) as database:
+    with closing(sqlite3.connect(store.path)) as database, database:
         database.execute("UPDATE calls SET start = start - ?", (31 * 86_400 * 10**9,))
     run(CALL + "call()", HEXR_KEEP="30d")
     store.ingest_all()
     assert sum(row.calls for row in store.costs(by=("model",))) == 1
     assert store.state().covers_since is not None
+
+
+def test_a_broken_store_is_said_once_and_costs_no_call(run: Run, tmp_path: Path) -> None:
+    """A store file that is none: the program runs on, one line names it and the mend, and its calls wait."""
+    (tmp_path / "store").mkdir()
+    (tmp_path / "store" / "hexr.db").write_bytes(b"not a database, but longer than a header")
+    done = run(CALL + "call(2); print('done')")
+    assert (done.returncode, done.out) == (0, "done\n")
+    (line,) = done.err.splitlines()
+    assert "hexr.db is no store: move it away" in line
+    assert len(done.calls) == 2
+
+
+def test_calls_that_wait_for_an_endpoint_are_not_nothing(run: Run) -> None:
+    """While the collector is down, `costs` says that calls wait, and how to see them here."""
+    done = run(CALL + "call(2)", OTEL_EXPORTER_OTLP_ENDPOINT=closed_endpoint())
+    shown = subprocess.run(
+        [sys.executable, "-m", "hexr_instrument", "costs", "--store", str(done.store)],
+        env=clean_environment(),
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    assert "2 calls wait" in shown.stdout
+    assert "HEXR_KEEP" in shown.stdout

@@ -203,7 +203,7 @@ def test_by_gives_a_flat_table(shop: Shop) -> None:
         "Total: $8.25 / 4,974 calls\n"
         "Unpriced: 2 calls (2,400 tokens in, 680 out), not in the total\n"
         "  acme-7b: 2 calls (2,400 tokens in, 680 out)\n"
-        "  hexr-instrument prices MODEL tells why, and how to add a price\n"
+        "  hexr-instrument prices MODEL shows what the price table knows of it\n"
     )
 
 

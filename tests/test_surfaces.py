@@ -72,7 +72,7 @@ def tokens(sent: Sent) -> tuple[int | None, int | None]:
         cached = ("cache_read_input_tokens", "cache_creation_input_tokens")
         return summed("input_tokens", *cached), summed("output_tokens")
     return (
-        summed("prompt_tokens", "input_tokens", "promptTokenCount", "toolUsePromptTokenCount"),
+        summed("prompt_tokens", "input_tokens", "promptTokenCount", "toolUsePromptTokenCount", "token_count"),
         summed("completion_tokens", "output_tokens", "candidatesTokenCount", "thoughtsTokenCount"),
     )
 
@@ -88,6 +88,7 @@ class Bench:
         import anthropic  # noqa: PLC0415  (seconds each: only where these tests run)
         import openai  # noqa: PLC0415
         from google import genai  # noqa: PLC0415
+        from google.oauth2.credentials import Credentials
 
         self.server = server
         self.recorder = recorder
@@ -95,24 +96,35 @@ class Bench:
         self.loop = asyncio.new_event_loop()
         azure = {"azure_endpoint": server.url, "api_key": "none", "api_version": "2024-10-21", "max_retries": 0}
         google = genai.Client(http_options={"base_url": server.google})
+        vertex = genai.Client(
+            vertexai=True,
+            project="p",
+            location="us-central1",
+            credentials=Credentials(token="none"),
+            http_options={"base_url": server.google},
+        )
+        claude = {"region": "us-east5", "project_id": "p", "access_token": "none", "base_url": server.url + "/v1"}
         self.clients: dict[str, tuple[Any, Any]] = {
             "openai": (openai.OpenAI(max_retries=0), openai.AsyncOpenAI(max_retries=0)),
             "module": (openai, None),
             "azure": (openai.AzureOpenAI(**azure), openai.AsyncAzureOpenAI(**azure)),
             "anthropic": (anthropic.Anthropic(max_retries=0), anthropic.AsyncAnthropic(max_retries=0)),
+            "vertex claude": (anthropic.AnthropicVertex(**claude), anthropic.AsyncAnthropicVertex(**claude)),
             "google": (google, google.aio),
+            "vertex": (vertex, vertex.aio),
         }
 
     def close(self) -> None:
         """Closes the clients and the loop."""
-        for name in ("openai", "azure", "anthropic"):
+        for name in ("openai", "azure", "anthropic", "vertex claude"):
             client, aclient = self.clients[name]
             client.close()
             self.run(aclient.close())
-        google, aio = self.clients["google"]
-        if hasattr(google, "close"):  # from 1.4x on
-            self.run(aio.aclose())
-            google.close()
+        for name in ("google", "vertex"):
+            google, aio = self.clients[name]
+            if hasattr(google, "close"):  # from 1.4x on
+                self.run(aio.aclose())
+                google.close()
         self.run(self.loop.shutdown_asyncgens())
         self.loop.close()
 
@@ -193,8 +205,14 @@ def shared(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Bench]:
 
 
 @pytest.fixture
-def bench(shared: Bench) -> Iterator[Bench]:
+def bench(shared: Bench, request: pytest.FixtureRequest) -> Iterator[Bench]:
     """The bench, with nothing sent and nothing recorded yet, and no fault of ours at the end."""
+    if "responses" in request.node.name and not hasattr(shared.clients["openai"][0], "responses"):
+        pytest.skip("this version of openai has no responses")
+    if re.search("(gemini|vertex) embed", request.node.name) and not hasattr(
+        shared.clients["google"][0].models, "_embed_content"
+    ):
+        pytest.skip("this version of google-genai embeds in one public method")
     shared.clear()
     yield shared
     shared.clear()
@@ -345,7 +363,7 @@ def schema() -> Any:
     class Greeting(BaseModel):
         """What to say."""
 
-        word: str = ""
+        word: str
 
     return Greeting
 
@@ -492,6 +510,17 @@ SURFACES = [
             client="google", finish=None),
     Surface("gemini embed several", "value", lambda c: c.models.embed_content(
         model="gemini-embedding-001", contents=[PROMPT, PROMPT]), client="google", finish=None),
+    Surface("vertex generate", "value", lambda c: c.models.generate_content(**GEMINI),
+            client="vertex", provider="gcp.vertex_ai"),
+    Surface("vertex stream", "each", lambda c: c.models.generate_content_stream(
+        model="publishers/google/models/gemini-2.5-flash", contents=PROMPT),
+            client="vertex", provider="gcp.vertex_ai"),
+    Surface("vertex embed", "value", lambda c: c.models.embed_content(
+        model="gemini-embedding-001", contents=PROMPT), client="vertex", provider="gcp.vertex_ai", finish=None),
+    Surface("vertex claude", "value", lambda c: c.messages.create(**MESSAGE),
+            client="vertex claude", provider="gcp.vertex_ai"),
+    Surface("vertex claude stream", "each", lambda c: c.messages.create(**MESSAGE, stream=True),
+            client="vertex claude", provider="gcp.vertex_ai"),
     # What is not a billed call leaves no record.
     Surface("moderations", "value", lambda c: c.moderations.create(input=PROMPT), calls=0),
     Surface("models", "value", lambda c: c.models.with_raw_response.delete("gpt-4o"), calls=0),
@@ -535,12 +564,12 @@ def check(record: dict[str, Any], sent: Sent, surface: Surface, finish: Any) -> 
     if not surface.read:
         assert (usage, record["cost_status"]) == ({}, "no_usage")
         return
-    if surface.client == "google" and "embed" in sent.route.lower():
-        from google.genai import types  # noqa: PLC0415
+    if surface.client in ("google", "vertex") and "embed" in surface.name:
+        from google.genai import types
 
         assert "served" not in record  # Google does not say who made an embedding
-        if "usage_metadata" not in types.EmbedContentResponse.model_fields:
-            inputs = None  # nor did its SDK say before 3.0 what it took
+        if "usage_metadata" not in types.EmbedContentResponse.model_fields and sent.route != ":predict":
+            inputs = None  # before 3.0 its SDK did not pass on what it took, but for Vertex AI's older models
     else:
         assert record["served"] == sent.served
     assert (usage.get("input"), usage.get("output")) == (inputs, outputs)
@@ -562,8 +591,11 @@ def offered(surface: Surface, bench: Bench, mode: str) -> Seen:
     """What the caller sees without us; a surface that this version of the SDK does not have is skipped."""
     try:
         return surface.run(bench, mode)
-    except (AttributeError, TypeError) as error:
-        if not re.search(r"has no attribute|unexpected keyword argument", str(error)):
+    except (AttributeError, TypeError, ValueError) as error:
+        lacking = (
+            "has no attribute|unexpected keyword argument|Extra inputs are not permitted|Failed to parse the param"
+        )
+        if not re.search(lacking, str(error)):
             raise
         pytest.skip(f"not in this version of the SDK: {error}")
 
@@ -614,9 +646,12 @@ def test_what_bills_nothing_is_not_recorded(
     bench: Bench, mode: str, name: str, client: str, make: Callable[[Any], Any], body: dict[str, Any]
 ) -> None:
     """Fetching, cancelling, counting and creating batches are no calls, though their bodies look like answers."""
-    bench.server.reply(body={**body, "usage": {"input_tokens": 1, "output_tokens": 1}})
-    Surface(name, "value", make, client=client).run(bench, mode)
-    assert len(bench.server.requests) == 1
+    surface = Surface(name, "value", make, client=client)
+    bench.server.reply(body={**body, "usage": {"input_tokens": 1, "output_tokens": 1}}, times=2)
+    with bench.bare():
+        offered(surface, bench, mode)
+    surface.run(bench, mode)
+    assert len(bench.server.requests) == 2
     assert not bench.records
 
 
@@ -655,7 +690,7 @@ def test_usage_is_asked_for_behind_the_caller(
     """Where a host is known to give usage, the request asks for it and the caller sees nothing of it."""
     monkeypatch.setattr(bench.recorder, "config", replace(bench.recorder.config, stream_usage=frozenset({"*"})))
     with bench.bare():
-        expected = seen(surface.run(bench, mode))
+        expected = seen(offered(surface, bench, mode))
     (plain,) = bench.server.requests
     bench.clear()
     assert seen(surface.run(bench, mode)) == expected
@@ -746,14 +781,14 @@ class Failure:
     """The provider's own words."""
 
 
-def failure(surface: Surface, bench: Bench, mode: str) -> Failure:
-    """What the caller of a failing call gets."""
+def failure(surface: Surface, bench: Bench, mode: str) -> Any:
+    """What the caller of a failing call gets: a Failure, or None if it does not fail."""
     try:
         surface.run(bench, mode)
     except Exception as error:
         said = str(getattr(error, "message", "") or error)
         return Failure(error_type(error), anonymous(error), type(error.__cause__), type(error.__context__), said)
-    raise AssertionError("it did not fail")
+    return None
 
 
 @pytest.mark.parametrize("status", [400, 401, 404, 429, 500, 529])
@@ -798,8 +833,12 @@ RETRIED = [
 @pytest.mark.parametrize("mode", ["sync", "async"])
 def test_retries_are_one_record(bench: Bench, mode: str, name: str, client: str, make: Callable[[Any], Any]) -> None:
     """Two refusals that the SDK tries again and an answer are one call without an error."""
+    surface = Surface(name, "each" if "stream" in name else "value", make, client=client)
+    with bench.bare():
+        offered(surface, bench, mode)
+    bench.clear()
     bench.server.reply(status=429, times=2)
-    Surface(name, "each" if "stream" in name else "value", make, client=client).run(bench, mode)
+    surface.run(bench, mode)
     assert [each.path for each in bench.server.requests] == [bench.server.requests[0].path] * 3
     record = bench.one()
     assert "error" not in record
@@ -812,8 +851,12 @@ def test_retries_that_end_in_an_error_are_one_record(
     bench: Bench, name: str, client: str, make: Callable[[Any], Any]
 ) -> None:
     """Three refusals are one call with one error."""
+    surface = Surface(name, "value", make, client=client)
+    with bench.bare():
+        offered(surface, bench, "sync")
+    bench.clear()
     bench.server.reply(status=429, times=3)
-    error = failure(Surface(name, "value", make, client=client), bench, "sync")
+    error = failure(surface, bench, "sync")
     assert len(bench.server.requests) == 3
     assert (bench.one()["error"], bench.one()["status"]) == (error.name, 429)
 
@@ -872,8 +915,11 @@ def test_an_odd_answer_is_a_record_all_the_same(
 
 def test_a_body_that_is_billed_but_not_accepted_keeps_its_cost(bench: Bench) -> None:
     """`parse()` raises where the answer was cut, after the provider has billed it: the record has error and cost."""
-    bench.server.reply(text="{", finish="length")
     surface = BY_NAME["chat parse"]
+    with bench.bare():
+        offered(surface, bench, "sync")
+    bench.clear()
+    bench.server.reply(text="{", finish="length")
     error = failure(surface, bench, "sync")
     record = bench.one()
     assert record["error"] == error.name == "openai.LengthFinishReasonError"
@@ -1051,7 +1097,7 @@ def test_a_cancelled_stream_is_partial(bench: Bench, stream: str) -> None:
                 reading.set()
 
         task = asyncio.create_task(read())
-        await reading.wait()
+        await asyncio.wait({task, asyncio.create_task(reading.wait())}, return_when=asyncio.FIRST_COMPLETED)
         task.cancel()
         with pytest.raises(asyncio.CancelledError):
             await task
@@ -1096,6 +1142,8 @@ def test_a_stream_that_breaks_is_an_error(bench: Bench, stream: str, mode: str, 
     with bench.bare():
         bench.server.reply(**{fault: 3})
         expected = failure(surface, bench, mode)
+    if expected is None:
+        pytest.skip("this version of the SDK passes over it")
     bench.clear()
     bench.server.reply(**{fault: 3})
     error = failure(surface, bench, mode)
@@ -1226,7 +1274,7 @@ def varied(number: int) -> tuple[str, Callable[[Any], Any], str]:
         ("openai", lambda c: c.chat.completions.create(model="gpt-4o", messages=turn), "value"),
         ("anthropic", lambda c: c.messages.create(**{**MESSAGE, "messages": turn}, stream=True), "each"),
         ("google", lambda c: c.models.generate_content_stream(model="gemini-2.5-flash", contents=words), "each"),
-        ("openai", lambda c: c.responses.create(model="gpt-5", input=words, stream=True), "each"),
+        ("azure", lambda c: c.chat.completions.create(model="gpt-4o-mini", messages=turn), "value"),
         ("anthropic", lambda c: c.messages.create(**{**MESSAGE, "messages": turn}), "value"),
         ("openai", lambda c: c.chat.completions.create(
             model="gpt-4o", messages=turn, stream=True, stream_options=ASK), "each"),

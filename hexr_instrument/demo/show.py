@@ -75,7 +75,7 @@ def _run(store: Path, costs: Callable[[Path], object]) -> int:
         sys.stderr.write(f"hexr-instrument: {program} ended with status {status}\n")
         return 1
     console.print(
-        f"\n[bold]Spans[/bold]: {requests} HTTP requests to the providers became {len(spans)} OpenTelemetry spans "
+        f"\n[bold]Spans[/bold]: {requests} HTTP requests to the providers became\n{len(spans)} OpenTelemetry spans "
         f"({sent:,} bytes of OTLP)\n"
     )
     console.print(_table(spans), crop=False)

@@ -2,22 +2,25 @@
 
 from __future__ import annotations
 
+from math import isfinite
 from typing import Any
 
-from ..call import USD, pick
-
-_SCALARS = (str, int, float, bool)
+from ..call import USD, pick, text
 
 
-def scalars(body: Any, names: dict[str, str]) -> dict[str, Any]:
-    """`{neutral name: value}` for the wire names present in `body` with a plain scalar value."""
+def numbers(body: Any, names: dict[str, str]) -> dict[str, Any]:
+    """`{neutral name: value}` for the wire names present in `body` with a number that 64 bits can hold."""
     found: dict[str, Any] = {}
     for wire, neutral in names.items():
         value = pick(body, wire)
-        value = getattr(value, "value", value)  # an enum counts as its value
-        if type(value) in _SCALARS:
+        if (type(value) is int and -(2**63) <= value < 2**63) or (type(value) is float and isfinite(value)):
             found[neutral] = value
     return found
+
+
+def texts(body: Any, names: dict[str, str]) -> dict[str, Any]:
+    """`{neutral name: value}` for the wire names present in `body` with a text."""
+    return {neutral: value for wire, neutral in names.items() if (value := text(body, wire)) is not None}
 
 
 def strings(value: Any) -> list[str] | None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from ..call import Format, Question, Response, Usage, mapping, number, pick, sequence, text
-from ._json import scalars, stated_cost, strings
+from ._json import numbers, stated_cost, strings, texts
 
 _PARAMETERS = {
     "temperature": "temperature",
@@ -15,19 +15,19 @@ _PARAMETERS = {
     "frequency_penalty": "frequency_penalty",
     "presence_penalty": "presence_penalty",
     "seed": "seed",
-    "reasoning_effort": "reasoning_level",
-    "service_tier": "service_tier",
+    "n": "choice_count",
 }
+_TEXTS = {"reasoning_effort": "reasoning_level", "service_tier": "service_tier"}
 OUTPUT_TYPES = {"json_object": "json", "json_schema": "json", "text": "text"}
 
 
 def request(body: Any) -> dict[str, Any]:
     """Sampling parameters of a chat completions body."""
-    found = scalars(body, _PARAMETERS)
+    found = numbers(body, _PARAMETERS) | texts(body, _TEXTS)
     if stop := strings(pick(body, "stop")):
         found["stop_sequences"] = stop
-    if (choices := number(body, "n")) is not None and choices != 1:
-        found["choice_count"] = choices
+    if found.get("choice_count") == 1:
+        del found["choice_count"]
     if output := OUTPUT_TYPES.get(text(body, "response_format", "type") or ""):
         found["output_type"] = output
     return found
@@ -66,7 +66,7 @@ def response(payload: Any) -> Response:
         usage=usage(spent),
         service_tier=text(payload, "service_tier"),
         stated_cost=stated_cost(pick(spent, "cost", "total_cost") or pick(spent, "cost")),  # Perplexity; OpenRouter
-        extras=scalars(payload, {"system_fingerprint": "system_fingerprint"}),
+        extras=texts(payload, {"system_fingerprint": "system_fingerprint"}),
     )
 
 

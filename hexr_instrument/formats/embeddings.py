@@ -5,12 +5,12 @@ from __future__ import annotations
 from typing import Any
 
 from ..call import Format, Response, Usage, number, text
-from ._json import scalars
+from ._json import numbers, texts
 
 
 def request(body: Any) -> dict[str, Any]:
     """Parameters of an embeddings body."""
-    return scalars(body, {"dimensions": "dimension_count", "encoding_format": "encoding_format"})
+    return numbers(body, {"dimensions": "dimension_count"}) | texts(body, {"encoding_format": "encoding_format"})
 
 
 def response(payload: Any) -> Response:

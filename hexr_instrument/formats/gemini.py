@@ -6,7 +6,7 @@ import json
 from typing import Any
 
 from ..call import Format, Question, Response, Usage, number, pick, sequence, text, total
-from ._json import scalars, strings
+from ._json import numbers, strings
 
 
 def _camel(name: str) -> str:
@@ -30,6 +30,7 @@ _PARAMETERS = {
     "frequency_penalty": "frequency_penalty",
     "presence_penalty": "presence_penalty",
     "seed": "seed",
+    "candidate_count": "choice_count",
     "output_dimensionality": "dimension_count",
 }
 _FINISH_REASONS = {
@@ -43,13 +44,13 @@ _FINISH_REASONS = {
 
 def request(body: Any) -> dict[str, Any]:
     """Sampling parameters of a `config`, which may be a dict in either spelling or the SDK's object."""
-    found = scalars({name: get(body, name) for name in _PARAMETERS}, _PARAMETERS)
-    if type(top_k := found.get("top_k")) is float:
+    found = numbers({name: get(body, name) for name in _PARAMETERS}, _PARAMETERS)
+    if type(top_k := found.get("top_k")) is float and top_k.is_integer():
         found["top_k"] = int(top_k)
     if stop := strings(get(body, "stop_sequences")):
         found["stop_sequences"] = stop
-    if (choices := number(get(body, "candidate_count"))) is not None and choices != 1:
-        found["choice_count"] = choices
+    if found.get("choice_count") == 1:
+        del found["choice_count"]
     if (mime := text(get(body, "response_mime_type"))) is not None:
         found["output_type"] = "json" if mime == "application/json" else "text"
     if level := text(get(body, "thinking_config", "thinking_level")):

@@ -5,14 +5,13 @@ from __future__ import annotations
 from typing import Any
 
 from ..call import Format, Question, Response, Usage, mapping, number, pick, sequence, text, total
-from ._json import scalars, strings
+from ._json import numbers, strings, texts
 
 _PARAMETERS = {
     "temperature": "temperature",
     "top_p": "top_p",
     "top_k": "top_k",
     "max_tokens": "max_tokens",
-    "service_tier": "service_tier",
 }
 _FINISH_REASONS = {
     "end_turn": "stop",
@@ -26,7 +25,7 @@ _FINISH_REASONS = {
 
 def request(body: Any) -> dict[str, Any]:
     """Sampling parameters of a messages body."""
-    found = scalars(body, _PARAMETERS)
+    found = numbers(body, _PARAMETERS) | texts(body, {"service_tier": "service_tier"})
     if stop := strings(pick(body, "stop_sequences")):
         found["stop_sequences"] = stop
     if level := text(body, "output_config", "effort"):

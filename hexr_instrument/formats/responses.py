@@ -5,21 +5,20 @@ from __future__ import annotations
 from typing import Any
 
 from ..call import Format, Question, Response, Usage, mapping, number, pick, sequence, text
-from ._json import scalars, stated_cost
+from ._json import numbers, stated_cost, texts
 from .chat import OUTPUT_TYPES
 
 _PARAMETERS = {
     "temperature": "temperature",
     "top_p": "top_p",
     "max_output_tokens": "max_tokens",
-    "service_tier": "service_tier",
-    "previous_response_id": "previous_response_id",
 }
+_TEXTS = {"service_tier": "service_tier", "previous_response_id": "previous_response_id"}
 
 
 def request(body: Any) -> dict[str, Any]:
     """Sampling parameters of a responses body."""
-    found = scalars(body, _PARAMETERS)
+    found = numbers(body, _PARAMETERS) | texts(body, _TEXTS)
     if level := text(body, "reasoning", "effort"):
         found["reasoning_level"] = level
     if output := OUTPUT_TYPES.get(text(body, "text", "format", "type") or ""):

@@ -170,6 +170,9 @@ def _verdict(rows: Sequence[Row], maximum: Decimal | None) -> int:
 def _nothing(selection: Selection, stores: Sequence[Store]) -> str:
     where = ", ".join(plain(str(store.directory)) for store in stores)
     if selection.everything:
+        if waiting := sum(store.waiting() for store in stores):
+            calls = "1 call waits" if waiting == 1 else f"{waiting:,} calls wait"
+            return f"{calls} in {where} for the endpoint; with HEXR_KEEP=90d calls also stay here"
         return f"Nothing recorded yet in {where}; run: hexr-instrument python my_agent.py"
     return f"No call in {where} matches these options"
 

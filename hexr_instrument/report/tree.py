@@ -137,7 +137,7 @@ def uncovered(
             lines.append(f"Unpriced: {_unpriced(whole)}, not in the total")
             without = sorted(models, key=lambda row: (-row.unpriced, row.group[0] or ""))
             lines += [f"  {plain(row.group[0])}: {_unpriced(row)}" for row in without if row.unpriced]
-            lines.append("  hexr-instrument prices MODEL tells why, and how to add a price")
+            lines.append("  hexr-instrument prices MODEL shows what the price table knows of it")
         if whole.no_usage:
             lines.append(f"No usage: {counted(whole.no_usage, 'call')} without token counts, not in the total")
         if whole.partial:

@@ -13,6 +13,7 @@ from pathlib import Path
 
 from ..call import number
 from ..journal import header_of
+from ..journal import lines as whole_lines
 from .file import DATABASE, StoreError, StoreUnwritableError, check, reading
 from .lines import Facet
 from .query import COLUMNS, Filter, Record, Row, costs, fold, records
@@ -103,6 +104,15 @@ class Store:
         if taken and keep:
             self.prune(keep)
         return taken
+
+    def waiting(self) -> int:
+        """How many calls wait in the journal for an endpoint, and are not to be kept here."""
+        found = 0
+        for path in self.journal.glob("*.jsonl"):
+            header = header_of(path)
+            if header is not None and header.get("keep") is False:
+                found += sum(record.get("kind") == "call" for record in whole_lines(path)[0])
+        return found
 
     def prune(self, keep_seconds: float = KEEP_SECONDS, keep_bytes: int = KEEP_BYTES) -> int:
         """Removes calls older than `keep_seconds`, and the oldest others until the file fits in `keep_bytes`.

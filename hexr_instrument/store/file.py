@@ -16,7 +16,7 @@ except ImportError:  # Windows: no promise that two processes may make a store a
 
 from .lines import Facet
 
-DATABASE = Path("hexr").with_suffix(".db").name
+DATABASE = "hexr.db"
 """The file's name in the store's directory."""
 SCHEMA = 1
 """`PRAGMA user_version` of the files that this module writes."""
