@@ -323,7 +323,8 @@ class Recorder:
         cancelled = error is not None and not failed
         # A body that was read byte by byte was never parsed: it has no usage, but it was not cut short.
         short = live.unread if call.payload is None else not guarded(wire.finished, call.payload)
-        call.partial = cancelled or (call.request.stream and short)
+        unanswered = cancelled and (call.payload is None or not call.request.stream)
+        call.partial = unanswered or (call.request.stream and short)
         if error is not None and failed:
             call.error = error_type(error)
             status = getattr(error, "status_code", None) or getattr(error, "code", None)

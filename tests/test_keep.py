@@ -37,11 +37,12 @@ WAYS_OUT = {
 }
 
 
-def closed_endpoint() -> str:
-    """An endpoint on a port where nobody listens."""
+def collector_down() -> dict[str, str]:
+    """The environment of an endpoint on a port where nobody listens."""
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
-        return f"http://127.0.0.1:{probe.getsockname()[1]}"
+        endpoint = f"http://127.0.0.1:{probe.getsockname()[1]}"
+    return {"OTEL_EXPORTER_OTLP_ENDPOINT": endpoint, "HEXR_EXIT_TIMEOUT": "1"}
 
 
 @pytest.mark.parametrize("endpoint", [False, True], ids=["embedded", "collector-down"])
@@ -49,7 +50,7 @@ def closed_endpoint() -> str:
 def test_no_way_out_loses_a_finished_call(run: Run, way: str, endpoint: bool) -> None:
     """A process that ends in any way right after a call keeps it, and its exit status is as without us."""
     ending, status = WAYS_OUT[way]
-    variables = {"OTEL_EXPORTER_OTLP_ENDPOINT": closed_endpoint()} if endpoint else {}
+    variables = collector_down() if endpoint else {}
     done = run(CALL + ending, **variables)
     assert done.returncode == status, done.err
     assert len(done.calls) == 1
@@ -72,7 +73,7 @@ def test_calls_that_waited_for_a_collector_are_sent_by_the_next_process(run: Run
 
 def test_calls_wait_for_their_own_endpoint_only(run: Run, receiver: OtlpReceiver) -> None:
     """What was meant for another endpoint, or for the local store, is never sent to this one."""
-    run(CALL + "call(); os._exit(0)", OTEL_EXPORTER_OTLP_ENDPOINT=closed_endpoint())
+    run(CALL + "call(); os._exit(0)", **collector_down())
     run(CALL + "call(); os._exit(0)")
     done = run(CALL + "call()", OTEL_EXPORTER_OTLP_ENDPOINT=receiver.endpoint)
     receiver.wait(1)
@@ -156,7 +157,7 @@ def test_a_broken_store_is_said_once_and_costs_no_call(run: Run, tmp_path: Path)
 
 def test_calls_that_wait_for_an_endpoint_are_not_nothing(run: Run) -> None:
     """While the collector is down, `costs` says that calls wait, and how to see them here."""
-    done = run(CALL + "call(2)", OTEL_EXPORTER_OTLP_ENDPOINT=closed_endpoint())
+    done = run(CALL + "call(2)", **collector_down())
     shown = subprocess.run(
         [sys.executable, "-m", "hexr_instrument", "costs", "--store", str(done.store)],
         env=clean_environment(),
