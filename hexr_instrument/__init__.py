@@ -13,8 +13,8 @@ _HOMES = {
     "hexr_tenant": "api",
     "hexr_labels": "api",
     "hexr_llm": "llm",
-    "LLMResponse": "llm",
-    "HexrError": "llm",
+    "LLMResponse": "direct",
+    "HexrError": "direct",
     "Caller": "call",
     "current_caller": "context",
     "flush": "hub",
@@ -26,8 +26,9 @@ if TYPE_CHECKING:
     from .api import hexr_agent, hexr_labels, hexr_role, hexr_tenant
     from .call import Caller
     from .context import current_caller
+    from .direct import HexrError, LLMResponse
     from .hub import flush, instrument, uninstrument
-    from .llm import HexrError, LLMResponse, hexr_llm
+    from .llm import hexr_llm
 
 __all__ = (
     "Caller",

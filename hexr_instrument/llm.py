@@ -2,263 +2,17 @@
 
 from __future__ import annotations
 
-import asyncio
-import importlib
-import os
-import time
-import weakref
-from collections.abc import AsyncIterator, Iterator, Mapping, Sequence
-from dataclasses import dataclass
-from types import TracebackType
+from collections.abc import Mapping, Sequence
 from typing import Any, Literal, TypeVar, overload
 
-from . import hub, pricing
-from .call import REGISTRATION, USD, Caller, Direct, Provider, Question, Response, Usage
-from .config import any_set, is_true, snapshot
-from .context import LIMIT, Change, Entered
+from . import hub
+from .call import REGISTRATION, Caller, Provider
+from .context import Entered
+from .direct import AsyncLLMStream, HexrError, LLMResponse, LLMStream, name_of, question_of
 from .guard import guarded
 from .providers import PROVIDERS
-from .providers.hosts import provider_of
 
 C = TypeVar("C")
-
-_BY_NAME = {provider.name: provider for provider in PROVIDERS if provider.direct is not None}
-_ENVIRONMENTS = ("OPENAI_", "ANTHROPIC_", "GOOGLE_", "GEMINI_", "AZURE_")
-
-
-class HexrError(RuntimeError):
-    """What was asked for cannot be done; the message names the thing and the mend."""
-
-
-@dataclass(frozen=True, slots=True)
-class LLMResponse:
-    """One answer; `str()` of it is its text."""
-
-    text: str
-    model: str
-    """As served, where the provider says so; else as asked."""
-    provider: str
-    usage: Usage | None
-    """None where the provider sent none."""
-    cost_usd: float | None
-    """USD; None where the price or the usage is unknown, never 0 for unknown."""
-    duration_ms: float
-    raw: Any
-    """The SDK's own response; for a stream, the list of its chunks."""
-
-    def __str__(self) -> str:
-        """The text."""
-        return self.text
-
-
-class _Asked:
-    """A direct call that is ready to be made: the SDK's method, its arguments, and how to read the answer."""
-
-    def __init__(
-        self,
-        provider: str,
-        model: str,
-        messages: Sequence[Mapping[str, Any]],
-        system: str | None,
-        base_url: str | None,
-        api_key: str | None,
-        change: Change,
-        options: Mapping[str, Any],
-        *,
-        stream: bool,
-        twin: bool,
-    ) -> None:
-        self.change = change
-        self.model = model
-        self.table, direct = _direct(provider, base_url)
-        self.provider = provider
-        self.wire = direct.format
-        self.stream = stream
-        client = _client(self.table, direct, base_url, api_key, twin=twin)
-        path = direct.stream_method if stream and direct.stream_method else direct.method
-        self.method: Any = client
-        for step in path.split("."):
-            self.method = getattr(self.method, step)
-        if self.wire.ask is None:
-            raise HexrError(f"provider {provider!r} has no direct call")
-        self.arguments = self.wire.ask(Question(model, tuple(messages), system, stream, options))
-        self.clock = time.perf_counter_ns()
-        self.served_by = _served_by(client, self.table)
-
-    def response(self, payload: Any, text: str, raw: Any) -> LLMResponse:
-        """The answer with its usage and cost."""
-        read = guarded(self.wire.response, payload) or Response()
-        priced = guarded(pricing.of_response, read, self.served_by, self.model, time.time_ns())
-        cost = priced[0] if priced else None
-        return LLMResponse(
-            text=text,
-            model=read.model or self.model,
-            provider=self.served_by,
-            usage=read.usage,
-            cost_usd=None if cost is None else cost / USD,
-            duration_ms=(time.perf_counter_ns() - self.clock) / 1e6,
-            raw=raw,
-        )
-
-    def text(self, payload: Any) -> str:
-        """The text of a payload or a chunk."""
-        return self.wire.answer(payload) if self.wire.answer is not None else ""
-
-
-def _direct(provider: str, base_url: str | None) -> tuple[Provider, Direct]:
-    table = _BY_NAME.get(provider) or (_BY_NAME["openai"] if base_url else None)
-    if table is None or table.direct is None:
-        known = ", ".join(sorted(_BY_NAME))
-        raise HexrError(
-            f"unknown provider {provider!r}: use one of {known}, or give base_url= for an OpenAI-compatible endpoint"
-        )
-    return table, table.direct
-
-
-def _served_by(client: Any, table: Provider) -> str:
-    if table.name == "google":
-        return "gcp.vertex_ai" if client._api_client.vertexai else "gcp.gemini"
-    url = getattr(client, "_base_url", None)
-    return provider_of(getattr(url, "host", None), getattr(url, "port", None), table.name)
-
-
-_clients: dict[Any, Any] = {}
-_loop_clients: weakref.WeakKeyDictionary[Any, dict[Any, Any]] = weakref.WeakKeyDictionary()
-
-
-def _client(table: Provider, direct: Direct, base_url: str | None, api_key: str | None, *, twin: bool) -> Any:
-    """The SDK's client, kept for the next call with the same settings (and, if async, in the same event loop)."""
-    try:
-        module = importlib.import_module(direct.module)
-    except ModuleNotFoundError as error:
-        if error.name and direct.module.startswith(error.name):
-            raise HexrError(
-                f"the SDK of provider {table.name!r} is not installed: pip install {direct.package}"
-            ) from None
-        raise
-    key = api_key
-    if key is None and not any_set(*direct.keys) and not (direct.keyless and is_true(direct.keyless)):
-        if base_url is None:
-            raise HexrError(f"no key for provider {table.name!r}: set {direct.keys[0]}, or pass api_key=")
-        key = "none"  # a local endpoint takes any key, but the SDK insists on one
-    cache = _loop_clients.setdefault(asyncio.get_running_loop(), {}) if twin else _clients
-    name = (table.name, base_url, key, os.getpid(), snapshot(*_ENVIRONMENTS))
-    if name not in cache:
-        kind, _, inner = (direct.aclient if twin else direct.client).partition(".")
-        options = direct.options(base_url)
-        client = getattr(module, kind)(**options, **({} if key is None else {"api_key": key}))
-        cache[name] = client if not inner else _Twin(client, getattr(client, inner))
-    return cache[name]
-
-
-class _Twin:
-    """An SDK's asynchronous side together with the client that owns its transport."""
-
-    def __init__(self, whole: Any, side: Any) -> None:
-        self._whole = whole
-        self._side = side
-
-    def __getattr__(self, name: str) -> Any:
-        return getattr(self._side, name)
-
-
-class LLMStream(Iterator[str]):
-    """Text pieces as they come; after the last one, `response` is the whole answer with its usage and cost."""
-
-    def __init__(self, asked: _Asked, chunks: Any) -> None:
-        """Takes the SDK's stream."""
-        self._asked = asked
-        self._chunks = chunks
-        self._iterator = iter(chunks)
-        self._folded = _Folded(asked)
-        self.response: LLMResponse | None = None
-        """None until the stream has ended."""
-
-    def __next__(self) -> str:
-        """The next piece of text."""
-        while True:
-            try:
-                with Entered(self._asked.change):
-                    chunk = next(self._iterator)
-            except StopIteration:
-                self.response = self._folded.response()
-                raise
-            if piece := self._folded.take(chunk):
-                return piece
-
-    def close(self) -> None:
-        """Closes the SDK's stream; what has come is in `response`."""
-        self._chunks.close()
-        self.response = self.response or self._folded.response()
-
-    def __enter__(self) -> LLMStream:
-        """The stream itself."""
-        return self
-
-    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, at: TracebackType | None) -> None:
-        """Closes the stream."""
-        self.close()
-
-
-class AsyncLLMStream(AsyncIterator[str]):
-    """The asynchronous twin of `LLMStream`."""
-
-    def __init__(self, asked: _Asked, chunks: Any) -> None:
-        """Takes the SDK's stream."""
-        self._asked = asked
-        self._chunks = chunks
-        self._iterator = aiter(chunks)
-        self._folded = _Folded(asked)
-        self.response: LLMResponse | None = None
-        """None until the stream has ended."""
-
-    async def __anext__(self) -> str:
-        """The next piece of text."""
-        while True:
-            try:
-                with Entered(self._asked.change):
-                    chunk = await anext(self._iterator)
-            except StopAsyncIteration:
-                self.response = self._folded.response()
-                raise
-            if piece := self._folded.take(chunk):
-                return piece
-
-    async def aclose(self) -> None:
-        """Closes the SDK's stream; what has come is in `response`."""
-        await (self._chunks.aclose if hasattr(self._chunks, "aclose") else self._chunks.close)()
-        self.response = self.response or self._folded.response()
-
-    async def __aenter__(self) -> AsyncLLMStream:
-        """The stream itself."""
-        return self
-
-    async def __aexit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, at: TracebackType | None
-    ) -> None:
-        """Closes the stream."""
-        await self.aclose()
-
-
-class _Folded:
-    """The chunks of a direct stream, folded into the response that it would have been."""
-
-    def __init__(self, asked: _Asked) -> None:
-        self._asked = asked
-        self._payload: Any = None
-        self._pieces: list[str] = []
-        self._chunks: list[Any] = []
-
-    def take(self, chunk: Any) -> str:
-        self._chunks.append(chunk)
-        plain = chunk.model_dump(warnings=False) if hasattr(chunk, "model_dump") else chunk
-        self._payload = guarded(self._asked.wire.fold, self._payload, plain)
-        piece = self._asked.text(plain)
-        self._pieces.append(piece)
-        return piece
-
-    def response(self) -> LLMResponse:
-        return self._asked.response(self._payload, "".join(self._pieces), self._chunks)
 
 
 class HexrLLM:
@@ -336,7 +90,7 @@ class HexrLLM:
         guarded(hub.ensure)
         if client:
             return _register(client[0], role=role, **asked)
-        question = _asked(role=role, twin=False, **asked)
+        question = question_of(role=role, twin=False, **asked)
         with Entered(question.change):
             raw = question.method(**question.arguments)
         if question.stream:
@@ -353,7 +107,7 @@ class HexrLLM:
             HexrError: as for the call.
         """
         guarded(hub.ensure)
-        question = _asked(role=role, twin=True, **asked)
+        question = question_of(role=role, twin=True, **asked)
         with Entered(question.change):
             raw = await question.method(**question.arguments)
         if question.stream:
@@ -363,31 +117,6 @@ class HexrLLM:
     def __repr__(self) -> str:
         """Its public name."""
         return "hexr_llm"
-
-
-def _asked(
-    *,
-    twin: bool,
-    provider: str | None = None,
-    model: str | None = None,
-    prompt: str | None = None,
-    role: str | None = None,
-    agent: str | None = None,
-    tenant: str | None = None,
-    system: str | None = None,
-    messages: Sequence[Mapping[str, Any]] | None = None,
-    stream: bool = False,
-    base_url: str | None = None,
-    api_key: str | None = None,
-    **options: Any,
-) -> _Asked:
-    if not provider or not model:
-        raise HexrError("give a client to register, or provider= and model= for a call")
-    if (prompt is None) == (messages is None):
-        raise HexrError("give prompt= or messages=, one of the two")
-    said = [{"role": "user", "content": prompt}] if messages is None else messages
-    change = Change(_name("agent", agent), _name("role", role), _name("tenant", tenant), span=False)
-    return _Asked(provider, model, said, system, base_url, api_key, change, options, stream=stream, twin=twin)
 
 
 def _register(
@@ -403,7 +132,9 @@ def _register(
         )
     handle = table.handle(client)
     setattr(
-        table.owner(handle), REGISTRATION, Caller(_name("agent", agent), _name("role", role), _name("tenant", tenant))
+        table.owner(handle),
+        REGISTRATION,
+        Caller(name_of("agent", agent), name_of("role", role), name_of("tenant", tenant)),
     )
     return handle
 
@@ -411,12 +142,6 @@ def _register(
 def _is_client(client: Any, table: Provider) -> bool:
     root = table.module.rpartition(".")[0]
     return any(kind.__name__ in table.clients and kind.__module__.startswith(root) for kind in type(client).__mro__)
-
-
-def _name(parameter: str, value: object) -> str | None:
-    if value is not None and not isinstance(value, str):
-        raise HexrError(f"{parameter}= takes a string, not {value!r}")
-    return value.strip()[:LIMIT] or None if value else None
 
 
 hexr_llm = HexrLLM()

@@ -17,7 +17,7 @@ STANDARD = set(sys.stdlib_module_names)
 # Room -> the rooms (or other packages) that it may import; the standard library is open to all but `start`.
 OTEL_API = {"opentelemetry.context", "opentelemetry.trace", "opentelemetry"}
 RULES: dict[str, set[str]] = {
-    "__init__": {"api", "call", "context", "hub", "llm"},
+    "__init__": {"api", "call", "context", "direct", "hub", "llm"},
     "__main__": {"cli"},
     "start": {"config", "hub"},
     "call": set(),
@@ -50,7 +50,8 @@ RULES: dict[str, set[str]] = {
     "provider": {"recorder", "export", *OTEL_API},
     "hub": {"call", "config", "context", "engine", "guard", "provider", "recorder", "start"},
     "api": {"context", "guard", "hub"},
-    "llm": {"call", "config", "context", "guard", "hub", "pricing", "providers"},
+    "direct": {"call", "config", "context", "guard", "pricing", "providers"},
+    "llm": {"call", "context", "direct", "guard", "hub", "providers"},
     "distro": {"hub", "opentelemetry"},
     "report": {"call", "report", "store", "rich"},
     "tools": {"call", "config", "demo", "pricing", "report"},
