@@ -199,7 +199,7 @@ class Target:
     """`call`, `acall`, `stream`, `astream` (the billed request), `feed` (a parsed body or event), `mute` (a span that
     the SDK emits for the same request)."""
     parameters: tuple[str, ...] = ()
-    """Names that the signature must have; otherwise the target stays as it is, and `doctor` says so."""
+    """Names that the signature must have; otherwise the target stays as it is, and its patch says why."""
     optional: bool = False
     """Whether some supported versions of the SDK lack it."""
 

@@ -121,7 +121,7 @@ def _call(provider: Provider, target: Target, recorder: Recorder) -> Wrapper:
         args, kwargs = live.amended or (args, kwargs)
         try:
             result = wrapped(*args, **kwargs)
-        except BaseException as error:
+        except BaseException as error:  # the caller's own, also a cancellation: noted and raised again
             guarded(_failed, recorder, live, error)
             raise
         guarded(recorder.release, live)
@@ -139,7 +139,7 @@ def _acall(provider: Provider, target: Target, recorder: Recorder) -> Wrapper:
         args, kwargs = live.amended or (args, kwargs)
         try:
             result = await wrapped(*args, **kwargs)
-        except BaseException as error:
+        except BaseException as error:  # the caller's own, also a cancellation: noted and raised again
             guarded(_failed, recorder, live, error)
             raise
         guarded(recorder.release, live)
@@ -175,7 +175,7 @@ def _astream(provider: Provider, target: Target, recorder: Recorder) -> Wrapper:
             return await wrapped(*args, **kwargs)
         try:
             chunks = await wrapped(*args, **kwargs)
-        except BaseException as error:
+        except BaseException as error:  # the caller's own, also a cancellation: noted and raised again
             guarded(_failed, recorder, live, error)
             raise
         guarded(recorder.release, live)

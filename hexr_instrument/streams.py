@@ -149,7 +149,7 @@ class AsyncChunks(AsyncIterator[Any]):
         while True:
             try:
                 chunk = await self._chunks.__anext__()
-            except BaseException as error:
+            except BaseException as error:  # the stream's end, whatever it is: noted and raised again
                 guarded(_over, live, None if isinstance(error, StopAsyncIteration | GeneratorExit) else error)
                 raise
             if self._feed:

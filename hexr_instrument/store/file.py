@@ -186,7 +186,7 @@ def _create(path: Path) -> sqlite3.Connection:
                 connection.execute("PRAGMA journal_mode = WAL")
                 marks = f"PRAGMA application_id = {APPLICATION}; PRAGMA user_version = {SCHEMA};"
                 connection.executescript(f"BEGIN IMMEDIATE; {_TABLES} {marks} COMMIT;")
-        except BaseException:
+        except BaseException:  # whatever ends the set-up, the file is given up, and it is raised again
             connection.close()
             raise
         return connection
