@@ -29,9 +29,10 @@ RULES: dict[str, set[str]] = {
     "formats": {"call", "formats"},
     "providers": {"call", "formats", "providers"},
     "telemetry": {"call", "names"},
+    "health": set(),
     "journal": {"guard"},
     "store": {"call", "journal", "store"},
-    "worker": {"config", "guard", "journal", "export", "store"},
+    "worker": {"config", "guard", "health", "journal", "export", "store"},
     "export": {"config", "guard", "names", "recorder", "telemetry", "opentelemetry"},
     "recorder": {
         "call",
@@ -54,7 +55,7 @@ RULES: dict[str, set[str]] = {
     "llm": {"call", "context", "direct", "guard", "hub", "providers"},
     "distro": {"hub", "opentelemetry"},
     "report": {"call", "report", "store", "rich"},
-    "tools": {"call", "config", "demo", "pricing", "report"},
+    "tools": {"call", "config", "demo", "health", "pricing", "report"},
     "cli": {"names", "tools"},
     "demo": {"call", "demo", "opentelemetry", "grpc", "google", "rich"},
 }
