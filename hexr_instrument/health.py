@@ -73,7 +73,7 @@ def notes(store: Path, since: int = 0) -> list[Mapping[str, Any]]:
     found: list[Mapping[str, Any]] = []
     for line in data.splitlines():
         with contextlib.suppress(ValueError):
-            entry = json.loads(line)
-            if isinstance(entry, dict) and isinstance(entry.get("time"), int) and entry["time"] >= since:
+            entry: dict[str, Any] | None = json.loads(line)
+            if isinstance(entry, dict) and type(entry.get("time")) is int and entry["time"] >= since:
                 found.append(entry)
     return found
