@@ -61,6 +61,12 @@ VARIABLES = (
         "Whether an OpenAI chat stream that does not ask for usage is made to: `auto` at api.openai.com, `always`, "
         "`never`, or further hosts by name, with commas.",
     ),
+    Variable(
+        "HEXR_SIGNALS",
+        "wait",
+        "Where an endpoint is set and the program does not handle them, SIGTERM and SIGHUP wait for delivery, at most "
+        "HEXR_EXIT_TIMEOUT; `off` leaves them alone.",
+    ),
     Variable("HEXR_NATIVE_SPANS", "mute", "`keep` leaves on the spans that an SDK emits itself for the same request."),
     Variable("HEXR_DEBUG", "false", "`true` prints faults of the boot file to stderr."),
     Variable("OTEL_SDK_DISABLED", "false", "`true` is the same as HEXR_DISABLED."),
@@ -200,6 +206,8 @@ class Config:
     run: str | None
     """The run that the launcher gave this process; None where there was no launcher."""
     exit_timeout: float
+    signals: bool
+    """Whether SIGTERM and SIGHUP wait for delivery."""
     native_spans: bool
     stream_usage: tuple[str, ...]
     """Hosts whose chat streams are made to carry usage; `*` is every host."""
@@ -210,6 +218,8 @@ class Config:
     exporters: tuple[str, ...]
     """Span exporters by name; empty means the embedded default."""
     protocol: str
+    credential_provider: str | None
+    """The entry point that makes the OTLP/HTTP exporter's session."""
     destination: str | None
     """A fingerprint of the endpoint that waiting calls are meant for; holds no credential."""
     complaints: tuple[str, ...]
@@ -261,6 +271,7 @@ class Config:
             labels=read("HEXR_LABELS", _labels, ()),
             run=read("HEXR_RUN", _name, None),
             exit_timeout=read("HEXR_EXIT_TIMEOUT", _timeout, 2.0),
+            signals=read("HEXR_SIGNALS", _choice("wait", "off"), "wait") == "wait",
             stream_usage=read("HEXR_STREAM_USAGE", _hosts, _USAGE_HOSTS),
             native_spans=read("HEXR_NATIVE_SPANS", _choice("mute", "keep"), "mute") == "keep",
             sampler=read("OTEL_TRACES_SAMPLER", _choice(*_SAMPLERS), "parentbased_always_on"),
@@ -269,6 +280,8 @@ class Config:
             resource=tuple(sorted(resource.items())),
             exporters=exporters,
             protocol=protocol,
+            credential_provider=env.get("OTEL_PYTHON_EXPORTER_OTLP_HTTP_CREDENTIAL_PROVIDER")
+            or env.get("OTEL_PYTHON_EXPORTER_OTLP_HTTP_TRACES_CREDENTIAL_PROVIDER"),
             destination=_fingerprint(",".join(exporters), protocol, endpoint) if exporters else None,
             complaints=tuple(complaints),
         )

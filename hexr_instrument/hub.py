@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import os
 import sys
 import threading
 from types import ModuleType
 
-from . import context, engine, provider, start
+from . import context, engine, exits, provider, start
 from .call import Caller
 from .config import Config
 from .guard import guarded
@@ -28,8 +29,20 @@ def recorder() -> Recorder | None:
             if config.disabled:
                 return None
             _recorder = Recorder(config)
+            if config.exports and config.signals:
+                exits.catch_signals(_recorder.worker)
         context.invoke = _invoke
     return _recorder
+
+
+def _forked() -> None:
+    """Another thread of the parent may have held the lock; it does not exist here."""
+    global _making
+    _making = threading.Lock()
+
+
+if hasattr(os, "register_at_fork"):
+    os.register_at_fork(after_in_child=_forked)
 
 
 def _invoke(caller: Caller) -> Invocation | None:

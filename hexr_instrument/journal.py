@@ -83,7 +83,8 @@ class Journal:
         """
         self.directory = store / "journal"
         self._header = header
-        self._lock = threading.Lock()
+        self._lock = threading.RLock()
+        """Re-entrant: the collector may finalise an abandoned stream, which is then kept, at any allocation here."""
         self._segment: Segment | None = None
         self.memory: deque[dict[str, Any]] = deque(maxlen=MEMORY_LIMIT)
         """Records that could not be written; the oldest give way."""
@@ -98,10 +99,9 @@ class Journal:
         line = (_encode(record) + "\n").encode()
         with self._lock:
             try:
-                if self._segment is None:
-                    self._segment = Segment(self.directory, self._header())
-                self._segment.append(line)
-                return self._segment.size
+                segment = self._segment or self._begin()
+                segment.append(line)
+                return segment.size
             except OSError as error:
                 self.memory.append(record)
                 say(
@@ -109,6 +109,15 @@ class Journal:
                     "Make room or set HEXR_STORE to a directory that can be written"
                 )
                 return 0
+
+    def _begin(self) -> Segment:
+        made = Segment(self.directory, self._header())
+        if self._segment is None:
+            self._segment = made
+        else:  # an abandoned stream was finalised meanwhile, and began one
+            made.path.unlink()
+            made.close()
+        return self._segment
 
     def rotate(self) -> Segment | None:
         """Ends the current segment and returns it; the next record starts another."""
@@ -118,7 +127,7 @@ class Journal:
 
     def after_fork(self) -> None:
         """Starts clean in a forked child: the parent keeps its segment, its lock and its waiting records."""
-        self._lock = threading.Lock()
+        self._lock = threading.RLock()
         inherited, self._segment = self._segment, None
         self.memory.clear()
         if inherited is not None:

@@ -38,6 +38,7 @@ class Live:
         "amended",
         "call",
         "clock",
+        "generation",
         "hidden",
         "invocation",
         "recorder",
@@ -58,10 +59,11 @@ class Live:
         """The arguments of the request where they are not the caller's own: with usage asked for."""
         self.hidden: Any = None
         """The parsed chunk that the caller did not ask for."""
+        self.generation = recorder.worker.generation
         self.unread = False
         """Whether a stream ended before anything of it was read."""
         self._ended = False
-        self._lock = threading.Lock()
+        self._lock = threading.RLock()
 
     def feed(self, data: Any) -> None:
         """Takes a parsed body or, of a stream, one event."""
@@ -77,12 +79,14 @@ class Live:
         call.payload = wire.fold(call.payload, data)
 
     def end(self, error: BaseException | None = None, *, at: int | None = None) -> None:
-        """Ends the call, once; later calls do nothing.
+        """Ends the call, once; later calls do nothing, nor does a forked child's end of its parent's call.
 
         Args:
             error: What ended it, if it was not its own completion.
             at: `perf_counter_ns` at the end, if that is not now.
         """
+        if self.generation != self.recorder.worker.generation:
+            return
         with self._lock:
             if self._ended:
                 return
@@ -97,7 +101,8 @@ class Invocation:
     def __init__(self, recorder: Recorder, caller: Caller) -> None:
         self._recorder = recorder
         self._caller = caller
-        self._lock = threading.Lock()
+        self._lock = threading.RLock()
+        self._generation = recorder.worker.generation
         self._start = time.time_ns()
         self._clock = time.perf_counter_ns()
         self._totals = [0, 0, 0]
@@ -123,7 +128,9 @@ class Invocation:
             otel.attach(trace.set_span_in_context(self._theirs or _ids_only(self.span)))
 
     def add(self, call: Call) -> None:
-        """Counts one finished call."""
+        """Counts one finished call; a forked child's are not its parent's."""
+        if self._generation != self._recorder.worker.generation:
+            return
         usage = call.response.usage if call.response is not None else None
         with self._lock:
             self._calls += 1
@@ -154,9 +161,11 @@ class Invocation:
         guarded(self._end, error if isinstance(error, Exception) else None)
 
     def _end(self, error: BaseException | None) -> None:
-        record = self._record(error)
         if self._recorder.shares_context():
             otel.attach(self._before)
+        if self._generation != self._recorder.worker.generation:
+            return  # a forked child left the scope: the span is its parent's
+        record = self._record(error)
         if self._theirs is not None:
             self._theirs.set_attributes(telemetry.attributes(record))
             if error is not None:

@@ -6,24 +6,23 @@ on it: what it has not delivered is on disk, and the next process or the `costs`
 
 from __future__ import annotations
 
-import atexit
 import contextlib
-import importlib
 import os
-import sys
 import threading
 import time
 from collections import deque
-from collections.abc import Callable
 from pathlib import Path
+from queue import Empty, SimpleQueue
+from random import Random
 from typing import TYPE_CHECKING, Any
 
+from . import exits, health, outbox
 from .config import Config
 from .guard import guarded, say
-from .journal import Journal, Segment, abandoned, header_of, lines
+from .journal import Journal, Segment, header_of, lines
 
 if TYPE_CHECKING:
-    from .export import Exporter
+    from .export import Exporter, Outcome
 
 SEND_DELAY = 1.0
 """Seconds between two deliveries."""
@@ -32,18 +31,16 @@ BATCH = 512
 INGEST_BYTES = 256 << 10
 """Size of a segment at which a process without an endpoint takes it to the store; `costs` takes smaller ones."""
 ROTATE_BYTES = 4 << 20
-"""Size at which a delivered segment gives way to a new one."""
-WAITING_SECONDS = 48 * 3600
-WAITING_BYTES = 50 << 20
-"""How long and how much may wait for an endpoint (CONTRACT 2); the oldest give way."""
+"""Size at which a segment gives way to a new one."""
+RETRY_SECONDS = 5.0, 60.0
+"""The first and the longest pause after a delivery that failed; each failure in a row doubles it."""
+LONGEST_WAIT = 300.0
+"""What a backend may ask for (`Retry-After`), in seconds."""
 ORPHAN_SECONDS = 30.0
 """How often a process looks for calls that others left behind."""
+ORPHANS = 10
+"""How many of their segments it delivers before it looks after its own again."""
 PRUNE_SECONDS = 3600
-
-
-def acknowledged(segment: Path) -> Path:
-    """The file beside a segment that says up to which byte its endpoint has taken it."""
-    return segment.with_suffix(".sent")
 
 
 class Worker:
@@ -53,30 +50,40 @@ class Worker:
         """Starts nothing yet."""
         self._config = config
         self._journal = journal
+        self._jitter = Random()  # noqa: S311  (the program's own `random` is left alone)
+        self._loading = threading.Lock()
+        """Held while the thread imports: a fork in the middle of an import would leave the child with its lock."""
+        self._fork_held = False
+        self.spans: deque[Any] = deque(maxlen=2048)
+        """Finished spans of the lazy global provider: the program's own, beside our records."""
+        self.generation = 0
+        """How many forks lie behind: what was begun in another generation is another process's to end."""
+        self._fresh()
+        if config.exports:
+            exits.watch(self, self._await_loading)
+        if hasattr(os, "register_at_fork"):
+            os.register_at_fork(before=self._before_fork, after_in_parent=self._forked, after_in_child=self._child)
+
+    def _fresh(self) -> None:
+        """The state of a process that has delivered nothing: its own locks, no thread, nothing inherited."""
         self._thread: threading.Thread | None = None
-        self._wake = threading.Event()
+        self._wake: SimpleQueue[None] = SimpleQueue()
+        """Wakes the thread. Its `put` takes no lock that a signal handler could find taken."""
+        self._delay = SEND_DELAY
         self._stopping = False
         self._ended = threading.Event()
         self._loaded = threading.Event()
         self._exit_by = 0.0
-        self._start = threading.Lock()
-        self._loading = threading.Lock()
-        """Held while the thread imports: a fork in the middle of an import would leave the child with its lock."""
+        self._start = threading.RLock()
         self._exporter: Exporter | None = None
         self._position: tuple[Path, int] | None = None
-        self._retry_at = 0.0
-        self._orphans_at = 0.0
-        self._pruned_at = 0.0
+        self._failures = 0
+        self._begun = self._attempted = 0
+        self._retry_at = self._not_before = 0.0
+        self._orphans_at = self._pruned_at = 0.0
         self._ingested: int = 0
         self._store_refused = False
-        self._fork_held = False
-        self.spans: deque[Any] = deque(maxlen=2048)
-        """Finished spans of the lazy global provider: the program's own, beside our records."""
-        if config.exports:
-            atexit.register(guarded, self.finish)
-            _before_thread_pools_end(self._await_loading)
-        if hasattr(os, "register_at_fork"):
-            os.register_at_fork(before=self._before_fork, after_in_parent=self._forked, after_in_child=self._child)
+        self._lost: dict[str, int] = {}
 
     def notify(self, size: int) -> None:
         """Says that a record was appended; `size` is the segment's size in bytes, 0 for a record in memory."""
@@ -100,12 +107,12 @@ class Worker:
                 self._thread = thread
 
     def _loop(self) -> None:
-        ended = self._ended
+        ended, wake = self._ended, self._wake
         if self._config.exports:
             guarded(self._load)
         while not self._stopping:
-            self._wake.wait(SEND_DELAY)
-            self._wake.clear()
+            with contextlib.suppress(Empty):
+                wake.get(timeout=self._delay)
             guarded(self._cycle)
         guarded(self._cycle)
         guarded(self._clean)
@@ -136,6 +143,7 @@ class Worker:
             if time.monotonic() - self._pruned_at > PRUNE_SECONDS:
                 self._pruned_at = time.monotonic()
                 store.prune(int(self._config.keep_seconds))
+                outbox.bound(self._config.store, self._journal.directory, self._take_in)
             if size >= ROTATE_BYTES and not self._config.exports and (ended := self._journal.rotate()):
                 ended.close()
                 self._ingested = 0
@@ -147,12 +155,25 @@ class Worker:
     # -- the exporters
 
     def _export(self) -> None:
-        if time.monotonic() < self._retry_at and not self._stopping:
+        now = time.monotonic()
+        if now < self._not_before or (now < self._retry_at and not self._stopping):
+            self._look_after(deliver=False)
             return
         if self._exporter is None:
             self._load()
-        delivered = self._export_spans() and self._export_segment() and self._export_memory() and self._export_orphans()
-        self._retry_at = 0.0 if delivered else time.monotonic() + 5
+        self._begun += 1
+        delivered = self._export_spans() and self._export_segment() and self._export_memory()
+        self._look_after(deliver=delivered)
+        self._failures = 0 if delivered else self._failures + 1
+        first, longest = RETRY_SECONDS
+        pause = min(longest, first * 2 ** min(self._failures, 10) / 2) * self._jitter.uniform(0.8, 1.2)
+        self._retry_at = 0.0 if delivered else time.monotonic() + pause
+        self._attempted = self._begun
+        for reason, count in self._lost.items():
+            health.note(self._config.store, "refused", reason, count, destination=self._config.destination)
+            if reason != "partial success":
+                say(f"the endpoint refuses calls ({reason}); they are dropped. See `hexr-instrument doctor`")
+        self._lost.clear()
 
     def _load(self) -> None:
         loaded = self._loaded
@@ -164,11 +185,19 @@ class Worker:
         finally:
             loaded.set()
 
+    def _took(self, outcome: Outcome) -> bool:
+        """Whether nothing of a batch has to wait; what is lost is counted."""
+        for reason, count in outcome.lost.items():
+            self._lost[reason] = self._lost.get(reason, 0) + count
+        if outcome.wait:
+            self._not_before = time.monotonic() + min(LONGEST_WAIT, outcome.wait)
+        return outcome.delivered
+
     def _export_spans(self) -> bool:
         exporter = self._exporter
         while exporter is not None and self.spans:
             batch = [self.spans.popleft() for _ in range(min(BATCH, len(self.spans)))]
-            if not exporter.spans(batch):
+            if not self._took(exporter.spans(batch)):
                 self.spans.extendleft(reversed(batch))
                 return False
         return True
@@ -177,7 +206,7 @@ class Worker:
         exporter, memory = self._exporter, self._journal.memory
         while exporter is not None and memory:
             batch = [memory.popleft() for _ in range(min(BATCH, len(memory)))]
-            if not exporter.records(batch, None):
+            if not self._took(exporter.records(batch, None)):
                 memory.extendleft(reversed(batch))
                 return False
         return True
@@ -188,19 +217,20 @@ class Worker:
             return True
         if self._position is None or self._position[0] != segment.path:
             self._position = (segment.path, 0)
-        sent, accepted = self._send(segment.path, self._position[1])
+        sent, delivered = self._send(segment.path, self._position[1])
         self._position = (segment.path, sent)
-        if not accepted:
-            return False
         if segment.size >= ROTATE_BYTES and (ended := self._journal.rotate()):
-            self._retire(ended)
-        return True
+            if delivered:
+                self._retire(ended)
+            else:
+                ended.close()  # it waits with the others, and is bounded with them
+        return delivered
 
     def _send(self, path: Path, offset: int) -> tuple[int, bool]:
         """Exports a segment's records from `offset` on.
 
         Returns:
-            The offset behind the last one delivered, and whether the exporters took all that was there.
+            The offset behind the last one that needs not wait, and whether that is all that was there.
         """
         exporter = self._exporter
         header = header_of(path)
@@ -209,70 +239,70 @@ class Worker:
             if end == offset:
                 break
             for at in range(0, len(batch), BATCH):
-                if not exporter.records(batch[at : at + BATCH], header):
+                if not self._took(exporter.records(batch[at : at + BATCH], header)):
                     return offset, False
             offset = end
-            _write_offset(path, offset)
+            outbox.mark(path, offset)
         return offset, True
 
-    def _export_orphans(self) -> bool:
-        """Delivers what processes that are gone left behind for this same endpoint; drops what waited too long."""
+    def _look_after(self, *, deliver: bool) -> None:
+        """Delivers what processes that are gone left behind for this same endpoint; bounds what waits."""
         if time.monotonic() < self._orphans_at and not self._stopping:
-            return True
+            return
         self._orphans_at = time.monotonic() + ORPHAN_SECONDS
-        own = self._journal.segment
-        room = WAITING_BYTES
-        for path in sorted(self._journal.directory.glob("*.jsonl"), reverse=True):
-            if own is not None and path == own.path:
-                continue
-            header = header_of(path)
-            if header is None or header.get("destination") != self._config.destination:
-                continue
-            held = abandoned(path)
-            if held is None:
-                continue
-            try:
-                stat = os.fstat(held)
-                room -= stat.st_size
-                stale = room < 0 or time.time() - stat.st_mtime > WAITING_SECONDS
-                if not stale and not self._send(path, _read_offset(path))[1]:
-                    return False
-                self._remove(path, keep=bool(header.get("keep")))
-            finally:
-                os.close(held)
-        return True
+        guarded(outbox.bound, self._config.store, self._journal.directory, self._take_in)
+        if not deliver:
+            return
+        for number, (path, kept) in enumerate(outbox.closed(self._journal.directory, self._config.destination)):
+            if number == ORPHANS and not self._stopping:
+                self._orphans_at = 0.0
+                return
+            if not self._send(path, outbox.taken(path))[1]:
+                return
+            self._remove(path, keep=kept)
 
     def _retire(self, segment: Segment) -> None:
-        self._send(segment.path, _read_offset(segment.path))
-        self._remove(segment.path, keep=self._config.keep)
+        if self._send(segment.path, outbox.taken(segment.path))[1]:
+            self._remove(segment.path, keep=self._config.keep)
         segment.close()
 
     def _remove(self, path: Path, *, keep: bool) -> None:
-        if keep:
-            from .store import Store, StoreError  # noqa: PLC0415  (sqlite3 is loaded in this thread)
+        if not keep or self._take_in(path):
+            outbox.remove(path)
 
-            with contextlib.suppress(StoreError):
-                Store(self._config.store).ingest(path)
-                path.unlink(missing_ok=True)
-                acknowledged(path).unlink(missing_ok=True)
-            return
-        path.unlink(missing_ok=True)
-        acknowledged(path).unlink(missing_ok=True)
+    def _take_in(self, path: Path) -> bool:
+        """Takes a segment to the local store; where that cannot be written it stays, marked as far as it was sent."""
+        from .store import Store, StoreError  # noqa: PLC0415  (sqlite3 is loaded in this thread)
+
+        try:
+            Store(self._config.store).ingest(path)
+        except StoreError:
+            return False
+        return True
 
     # -- flush, exit, fork
 
     def flush(self, timeout: float) -> bool:
-        """Delivers what is there now, for at most `timeout` seconds; whether all of it was delivered."""
+        """Delivers what is there now, for at most `timeout` seconds; whether all of it was delivered.
+
+        It ends with the first attempt that fails.
+        """
+        if self._config.exports and self._behind():
+            self._run()
+        return self._hasten(timeout)
+
+    def _hasten(self, timeout: float) -> bool:
         deadline = time.monotonic() + timeout
         if not self._config.exports:
             return True
-        self._run()
-        while time.monotonic() < deadline:
-            if not self._behind():
-                return True
-            self._retry_at = 0.0
-            self._wake.set()
-            time.sleep(0.01)
+        before = self._begun
+        self._retry_at = 0.0
+        self._wake.put(None)
+        while self._behind() and self._thread is not None:
+            failed = self._attempted > before and self._failures
+            if failed or not self._not_before <= time.monotonic() < deadline:
+                return False
+            time.sleep(0.005)
         return not self._behind()
 
     def _behind(self) -> bool:
@@ -301,10 +331,19 @@ class Worker:
         self._stopping = True
         if self._thread is None:
             return
-        self._retry_at = 0.0
-        self._wake.set()
+        self._wake.put(None)
         self._ended.wait(self._exit_budget())
-        _restore_interrupt()
+        exits.restore_interrupt()
+
+    def hurry(self) -> None:
+        """Delivers within the exit budget because a signal ends the process.
+
+        It runs in the signal's handler, wherever the main thread is just then, and so takes no lock. A program that
+        outlives the signal (PID 1, a handler of its own) delivers what follows at once.
+        """
+        self._hasten(self._exit_budget())
+        self._exit_by = 0.0
+        self._delay = 0.05
 
     def _clean(self) -> None:
         """Removes this process's segment if every record of it was delivered."""
@@ -318,61 +357,16 @@ class Worker:
 
     def _before_fork(self) -> None:
         self._fork_held = self._loading.acquire(timeout=5)
+        if self._config.exports:
+            exits.before_fork(self)
 
     def _forked(self) -> None:
         if self._fork_held:
             self._loading.release()
 
     def _child(self) -> None:
+        self.generation += 1
         self._loading = threading.Lock()
-        self._ended = threading.Event()
-        self._loaded = threading.Event()
-        self._loaded = threading.Event()
-        self._exit_by = 0.0
-        self._start = threading.Lock()
-        self._wake = threading.Event()
-        self._thread = None
-        self._stopping = False
-        self._exporter = None
-        self._position = None
-        self._ingested = 0
+        self._fresh()
         self.spans.clear()
         self._journal.after_fork()
-
-
-def _before_thread_pools_end(function: Callable[[], None]) -> None:
-    """Has Python call `function` at exit, just before `concurrent.futures` stops taking work.
-
-    `threading` has no public hook there; where the private one is missing, a program that ends within a second of its
-    first call may leave its calls to the next process.
-    """
-    importlib.import_module("concurrent.futures.thread")  # its own hook must stand before ours: the last runs first
-    register = getattr(threading, "_register_atexit", None)
-    if register is not None:
-        guarded(register, guarded, function)
-
-
-def _restore_interrupt() -> None:
-    """Lets a program that ended by Ctrl-C still end as killed by SIGINT.
-
-    CPython remembers an unhandled KeyboardInterrupt in a flag that each evaluation of source text clears, in whichever
-    thread; the SDK's modules evaluate some while the worker imports them. Evaluating one that raises sets it again.
-    """
-    if getattr(sys, "last_type", None) is KeyboardInterrupt and not hasattr(sys, "ps1"):
-        with contextlib.suppress(KeyboardInterrupt):
-            exec("raise KeyboardInterrupt")  # noqa: S102
-
-
-def _write_offset(segment: Path, offset: int) -> None:
-    file = os.open(acknowledged(segment), os.O_WRONLY | os.O_CREAT | getattr(os, "O_NOFOLLOW", 0), 0o600)
-    try:
-        os.write(file, b"%020d" % offset)
-    finally:
-        os.close(file)
-
-
-def _read_offset(segment: Path) -> int:
-    try:
-        return int(acknowledged(segment).read_bytes())
-    except (OSError, ValueError):
-        return 0

@@ -32,7 +32,13 @@ _SERVICES: Mapping[str, Signal] = {
     "opentelemetry.proto.collector.metrics.v1.MetricsService": "metrics",
     "opentelemetry.proto.collector.logs.v1.LogsService": "logs",
 }
-_CODES = {400: "INVALID_ARGUMENT", 401: "UNAUTHENTICATED", 413: "OUT_OF_RANGE", 429: "RESOURCE_EXHAUSTED"}
+_CODES = {
+    400: "INVALID_ARGUMENT",
+    401: "UNAUTHENTICATED",
+    403: "PERMISSION_DENIED",
+    413: "RESOURCE_EXHAUSTED",
+    429: "RESOURCE_EXHAUSTED",
+}
 """The gRPC status that stands for an HTTP status; any other is UNAVAILABLE."""
 
 
@@ -80,6 +86,7 @@ class OtlpReceiver:
         self._bytes: dict[Signal, int] = dict.fromkeys(_PATHS.values(), 0)
         self._faults: list[_Fault] = []
         self._partials: list[_Partial] = []
+        self._largest: int | None = None
         self._hanging = 0
         self._going = threading.Event()
         self._going.set()
@@ -228,9 +235,15 @@ class OtlpReceiver:
         """Take requests and do not answer them until `recover()` or `close()`."""
         self._going.clear()
 
+    def limit(self, size: int) -> None:
+        """Refuse requests of more than `size` bytes, before compression, as a body that is too large."""
+        with self._changed:
+            self._largest = size
+
     def recover(self) -> None:
         """Take back all faults; hanging requests are answered now."""
         with self._changed:
+            self._largest = None
             self._faults.clear()
             self._partials.clear()
         self._going.set()
@@ -270,6 +283,8 @@ class OtlpReceiver:
             if self._closed:
                 return None
             fault = _next(self._faults, signal)
+            if fault is None and self._largest is not None and len(body) > self._largest:
+                fault = _Fault(413, None, None, None)
             status, message = (fault.status, b"") if fault else self._accept(signal, body)
             self._requests.append(Request(signal, path, headers, size, status))
             self._changed.notify_all()
@@ -368,8 +383,8 @@ def _serve_grpc(receiver: OtlpReceiver) -> tuple[Any, int]:
                 return b""
             status, retry_after, message = taken
             if status != 200:
-                if retry_after is not None:
-                    context.set_trailing_metadata([_retry_info(retry_after)])
+                if retry_after is not None or status == 429:  # without it, the code means a request too large
+                    context.set_trailing_metadata([_retry_info(retry_after or 0.0)])
                 code = getattr(grpc.StatusCode, _CODES.get(status, "UNAVAILABLE"))
                 context.abort(code, f"scripted fault {status}")
             return message

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import logging
+import random
 import secrets
+import sys
 import threading
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
@@ -12,16 +14,17 @@ from opentelemetry import context as otel
 from opentelemetry.context import _SUPPRESS_HTTP_INSTRUMENTATION_KEY, _SUPPRESS_INSTRUMENTATION_KEY
 from opentelemetry.sdk.resources import Resource
 from opentelemetry.sdk.trace import ReadableSpan, SpanProcessor, TracerProvider
-from opentelemetry.sdk.trace.export import ConsoleSpanExporter, SpanExporter, SpanExportResult
+from opentelemetry.sdk.trace.export import ConsoleSpanExporter
 from opentelemetry.sdk.trace.id_generator import IdGenerator
 from opentelemetry.sdk.util.instrumentation import InstrumentationScope
 from opentelemetry.sdk.version import __version__ as sdk_version
 from opentelemetry.trace import SpanContext, SpanKind, Status, StatusCode, TraceFlags
 
-from . import names, telemetry
-from .config import Config
-from .guard import guarded
-from .recorder import Recorder
+from .. import names, telemetry
+from ..config import Config
+from ..guard import guarded
+from ..recorder import Recorder
+from .answer import Answer, Outcome, Sink
 
 
 def resource_of(attributes: Mapping[str, Any]) -> Resource:
@@ -65,8 +68,10 @@ class Exporter:
     def __init__(self, config: Config) -> None:
         """Makes the exporters; belongs to the thread that makes it."""
         self._config = config
-        self._exporters = [_EXPORTERS[name](config) for name in config.exporters]
+        # A backend may ask to wait, the console never does: last, it prints nothing twice.
+        self._sinks = [_SINKS[name](config) for name in sorted(config.exporters, key=lambda each: each == "console")]
         self._resources: dict[str, Resource] = {}
+        _keep_random_alone()
         self._quiet()
         # Our own requests are nobody's telemetry.
         otel.attach(otel.set_value(_SUPPRESS_INSTRUMENTATION_KEY, True))
@@ -80,18 +85,15 @@ class Exporter:
             return entry.thread != mine
 
         for name in list(logging.root.manager.loggerDict):
-            if name.startswith("opentelemetry.exporter"):
+            if name.startswith(("opentelemetry.exporter", "urllib3")):
                 logging.getLogger(name).addFilter(foreign)
 
-    def records(self, batch: Sequence[Mapping[str, Any]], header: Mapping[str, Any] | None) -> bool:
+    def records(self, batch: Sequence[Mapping[str, Any]], header: Mapping[str, Any] | None) -> Outcome:
         """Exports what of `batch` is sampled and not already delivered by the program's own pipeline.
 
         Args:
             batch: Records of the journal, of one segment.
             header: That segment's header; None for records that never reached the disk.
-
-        Returns:
-            Whether all of it was taken.
         """
         described: Mapping[str, Any] = header or {"resource": dict(self._config.resource)}
         resource = self._resource(described.get("resource") or {})
@@ -105,7 +107,7 @@ class Exporter:
             if record.get("sampled") and record.get("kind") in ("call", "agent") and record.get("span") != "theirs"
             if (span := guarded(span_of, record, resource, scope)) is not None
         ]
-        return not spans or self.spans(spans)
+        return self.spans(spans)
 
     def _resource(self, attributes: Mapping[str, Any]) -> Resource:
         key = repr(sorted(attributes.items()))
@@ -113,31 +115,66 @@ class Exporter:
             self._resources = {key: resource_of(attributes)}
         return self._resources[key]
 
-    def spans(self, batch: Sequence[ReadableSpan]) -> bool:
-        """Exports finished spans to every exporter; whether all took them."""
-        return all(exporter.export(batch) is SpanExportResult.SUCCESS for exporter in self._exporters)
+    def spans(self, batch: Sequence[ReadableSpan]) -> Outcome:
+        """Exports finished spans to every exporter; a request that is too large for a backend goes in halves."""
+        outcome = Outcome()
+        for sink in self._sinks if batch else ():
+            _deliver(sink, batch, outcome)
+            if not outcome.delivered:
+                break
+        return outcome
 
     def shutdown(self) -> None:
         """Ends the exporters."""
-        for exporter in self._exporters:
-            guarded(exporter.shutdown)
+        for sink in self._sinks:
+            guarded(sink.shutdown)
 
 
-def _otlp(config: Config) -> SpanExporter:
+def _deliver(sink: Sink, batch: Sequence[ReadableSpan], outcome: Outcome) -> None:
+    answer = guarded(sink.send, batch) or Answer("large", "cannot be encoded")
+    if answer.verdict == "large" and len(batch) > 1:
+        middle = len(batch) // 2
+        for half in (batch[:middle], batch[middle:]):
+            if outcome.delivered:
+                _deliver(sink, half, outcome)
+    elif answer.verdict == "later":
+        outcome.delivered, outcome.reason, outcome.wait = False, answer.reason, answer.wait
+    elif answer.verdict == "taken":
+        outcome.lose("partial success", answer.rejected)
+    else:
+        outcome.lose(answer.reason, len(batch))
+
+
+def _keep_random_alone() -> None:
+    """Gives the official exporters a source of jitter of their own: theirs draws from the program's `random`."""
+    for name, module in list(sys.modules.items()):
+        if name.startswith("opentelemetry.exporter.") and getattr(module, "random", None) is random:
+            vars(module)["random"] = random.Random()  # noqa: S311  (jitter)
+
+
+class _Console:
+    def __init__(self, config: Config) -> None:
+        self._exporter = ConsoleSpanExporter()
+
+    def send(self, batch: Sequence[ReadableSpan]) -> Answer:
+        self._exporter.export(batch)
+        return Answer("taken")
+
+    def shutdown(self) -> None:
+        self._exporter.shutdown()
+
+
+def _otlp(config: Config) -> Sink:
     if config.protocol == "grpc":
-        from opentelemetry.exporter.otlp.proto.grpc.trace_exporter import OTLPSpanExporter  # noqa: PLC0415
+        from .grpc import Grpc  # noqa: PLC0415  (grpc is loaded only where it is asked for)
 
-        return OTLPSpanExporter()
-    from opentelemetry.exporter.otlp.proto.http import trace_exporter  # noqa: PLC0415
+        return Grpc()
+    from .http import Http  # noqa: PLC0415  (and requests likewise)
 
-    return trace_exporter.OTLPSpanExporter()
-
-
-def _console(config: Config) -> SpanExporter:
-    return ConsoleSpanExporter()
+    return Http(config)
 
 
-_EXPORTERS: dict[str, Callable[[Config], SpanExporter]] = {"otlp": _otlp, "console": _console}
+_SINKS: dict[str, Callable[[Config], Sink]] = {"otlp": _otlp, "console": _Console}
 
 
 class _Ids(IdGenerator):

@@ -1,0 +1,113 @@
+"""What waits on disk for an endpoint: how far each segment was taken, and what gives way when too much waits.
+
+A segment has a `.sent` file beside it that says up to which byte its endpoint has taken it. Whoever holds a closed
+segment's lock may deliver it, so that each is drained by one process at a time.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+from . import health
+from .journal import abandoned, header_of, lines
+
+WAITING_SECONDS = 48 * 3600
+WAITING_BYTES = 50 << 20
+"""How long and how much may wait for an endpoint (CONTRACT 2); the oldest give way."""
+
+
+def sent_file(segment: Path) -> Path:
+    """The file beside a segment that says up to which byte its endpoint has taken it."""
+    return segment.with_suffix(".sent")
+
+
+def mark(segment: Path, offset: int) -> None:
+    """Remembers that an endpoint has taken a segment up to `offset`; raises OSError where that cannot be written."""
+    file = os.open(sent_file(segment), os.O_WRONLY | os.O_CREAT | getattr(os, "O_NOFOLLOW", 0), 0o600)
+    try:
+        os.write(file, b"%020d" % offset)
+    finally:
+        os.close(file)
+
+
+def taken(segment: Path) -> int:
+    """Up to which byte a segment's endpoint has taken it."""
+    try:
+        return int(sent_file(segment).read_bytes())
+    except (OSError, ValueError):
+        return 0
+
+
+def remove(segment: Path) -> None:
+    """Removes a segment that nobody needs any more."""
+    segment.unlink(missing_ok=True)
+    sent_file(segment).unlink(missing_ok=True)
+
+
+def closed(directory: Path, destination: str | None) -> Iterator[tuple[Path, bool]]:
+    """The segments for `destination` whose writers have ended, oldest first; each is locked while it is the one given.
+
+    Yields:
+        The segment, and whether the local store wants it after its delivery.
+    """
+    for path in sorted(directory.glob("*.jsonl")):
+        header = header_of(path)
+        if header is None or header.get("destination") != destination:
+            continue
+        held = abandoned(path)
+        if held is None:
+            continue
+        try:
+            if os.fstat(held).st_nlink:  # else another process has delivered it meanwhile
+                yield path, bool(header.get("keep"))
+        finally:
+            os.close(held)
+
+
+def bound(store: Path, directory: Path, keep: Callable[[Path], bool]) -> None:
+    """Drops what waits for too long or takes too much room, the oldest first, and notes how many calls that were.
+
+    It covers the segments of every endpoint, so that those of one that is no longer in use go as well.
+
+    Args:
+        store: The store's directory.
+        directory: Where its segments are.
+        keep: Takes a segment to the local store, where the user wants that; whether it could.
+    """
+    room = WAITING_BYTES
+    for path in sorted(directory.glob("*.jsonl"), reverse=True):
+        with contextlib.suppress(OSError):
+            found = path.stat()
+            room -= found.st_size
+            if room >= 0 and time.time() - found.st_mtime <= WAITING_SECONDS:
+                continue
+            header = header_of(path)
+            if header is None or header.get("destination") is None:
+                continue
+            held = abandoned(path)
+            if held is None:
+                continue
+            try:
+                if header.get("keep") and not keep(path):
+                    continue
+                calls = _calls_after(path, taken(path))
+                remove(path)
+            finally:
+                os.close(held)
+            if calls:
+                reason = f"more than {WAITING_BYTES >> 20} MiB waited" if room < 0 else "waited longer than 48 h"
+                health.note(store, "dropped", reason, calls, destination=header.get("destination"))
+
+
+def _calls_after(path: Path, offset: int) -> int:
+    count = 0
+    while True:
+        batch, end = lines(path, offset)
+        if end == offset:
+            return count
+        count += sum(record.get("kind") == "call" for record in batch)
+        offset = end

@@ -1,0 +1,362 @@
+"""What becomes of calls while a backend is down, slow, hanging, refusing or picky: nothing is lost in silence."""
+
+from __future__ import annotations
+
+import http.server
+import json
+import os
+import random
+import threading
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import pytest
+from support import Run
+
+from hexr_instrument import health, outbox
+from hexr_instrument.config import Config
+from hexr_instrument.demo.receiver import OtlpReceiver
+from hexr_instrument.journal import Journal
+from hexr_instrument.worker import Worker
+
+CALL = """
+import os, random, signal, sys, time
+from openai import OpenAI
+client = OpenAI()
+def call(n=1):
+    for _ in range(n):
+        client.chat.completions.create(model="gpt-4o", messages=[{"role": "user", "content": "hi"}])
+"""
+
+
+@pytest.fixture(params=["http", "grpc"])
+def backend(request: pytest.FixtureRequest) -> Iterator[OtlpReceiver]:
+    """A receiver over each of the two transports."""
+    grpc = request.param == "grpc"
+    with OtlpReceiver(http=not grpc, grpc=grpc) as server:
+        yield server
+
+
+@contextmanager
+def delivering(monkeypatch: pytest.MonkeyPatch, store: Path, backend: OtlpReceiver, **variables: str) -> Iterator[Any]:
+    """A journal and a worker of this process, as `append(n)`; what it writes is sent to `backend`."""
+    for name in list(os.environ):
+        if name.startswith(("OTEL_", "HEXR_")):
+            monkeypatch.delenv(name)
+    for name, value in {**backend.environment(), "HEXR_STORE": str(store), **variables}.items():
+        monkeypatch.setenv(name, value)
+    config = Config.from_env()
+    header = {"v": 1, "kind": "segment", "destination": config.destination, "keep": config.keep, "resource": {}}
+    journal = Journal(config.store, lambda: header)
+    worker = Worker(config, journal)
+    made = 0
+
+    def append(count: int, **fields: Any) -> None:
+        nonlocal made
+        for _ in range(count):
+            made += 1
+            worker.notify(journal.append(record(made) | fields))
+
+    append.worker, append.journal = worker, journal  # type: ignore[attr-defined]
+    try:
+        yield append
+    finally:
+        worker.finish()
+
+
+def record(number: int) -> dict[str, Any]:
+    """A finished call, as the journal has it."""
+    start = time.time_ns()
+    return {
+        "kind": "call",
+        "id": f"{number:016x}",
+        "trace": f"{number:032x}",
+        "sampled": True,
+        "start": start,
+        "end": start + 1_000_000,
+        "op": "chat",
+        "format": "chat",
+        "provider": "openai",
+        "model": "gpt-4o",
+    }
+
+
+def reasons(store: Path) -> dict[tuple[str, str], int]:
+    """What a store's notes say was lost: kind and reason, and how many."""
+    found: dict[tuple[str, str], int] = {}
+    for note in health.notes(store):
+        key = (note["kind"], note["reason"])
+        found[key] = found.get(key, 0) + note["count"]
+    return found
+
+
+@pytest.mark.parametrize("status", [429, 503])
+def test_what_a_backend_refuses_for_now_waits_and_is_sent_later(
+    backend: OtlpReceiver, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, status: int
+) -> None:
+    """429 and 503: nothing is dropped, and the same ids arrive once it takes them."""
+    backend.fail(status)
+    with delivering(monkeypatch, tmp_path, backend) as append:
+        append(3)
+        backend.wait(requests=1)
+        assert append.worker.flush(20)
+    assert sorted(span.span_id for span in backend.spans) == [f"{number:016x}" for number in (1, 2, 3)]
+    assert reasons(tmp_path) == {}
+
+
+def test_a_backend_that_asks_for_time_is_left_alone(
+    backend: OtlpReceiver, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """`Retry-After` holds for a flush and for the exit as well: the calls wait on disk."""
+    backend.fail(429, times=None, retry_after=600)
+    with delivering(monkeypatch, tmp_path, backend) as append:
+        append(3)
+        backend.wait(requests=1)
+        assert not append.worker.flush(20)
+    assert len(backend.requests) == 1
+    (segment,) = (tmp_path / "journal").glob("*.jsonl")
+    assert len(segment.read_text().splitlines()) == 1 + 3
+
+
+@pytest.mark.parametrize("status", [400, 401, 403, 404])
+def test_what_a_backend_never_takes_is_dropped_counted_and_said(
+    backend: OtlpReceiver,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+    status: int,
+) -> None:
+    """A 4xx: no endless retry; the number and the answer are noted for `doctor`, and one line says so."""
+    if status == 404 and backend._grpc is not None:
+        pytest.skip("gRPC has no such answer")
+    from hexr_instrument import guard
+
+    monkeypatch.setattr(guard, "_said", set())
+    backend.fail(status, times=None)
+    with delivering(monkeypatch, tmp_path, backend) as append:
+        append(5)
+        assert append.worker.flush(20)
+    assert backend.spans == []
+    ((kind, reason),) = reasons(tmp_path)
+    assert (kind, reasons(tmp_path)[kind, reason]) == ("refused", 5)
+    line = capsys.readouterr().err
+    assert reason in line
+    assert "doctor" in line
+    assert list((tmp_path / "journal").iterdir()) == []
+
+
+def test_a_request_that_is_too_large_goes_in_parts(
+    backend: OtlpReceiver, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """413, or gRPC's RESOURCE_EXHAUSTED: halves, until each is taken; a single call that is too large is dropped."""
+    backend.limit(8_000)
+    with delivering(monkeypatch, tmp_path, backend) as append:
+        append.worker._delay = 0.2
+        append(64)
+        append(1, model="m" * 9_000)
+        append(64)
+        assert append.worker.flush(30)
+    assert len({span.span_id for span in backend.spans}) == 128
+    assert len(backend.spans) == 128
+    ((kind, _),) = reasons(tmp_path)
+    assert kind == "refused"
+    assert list(reasons(tmp_path).values()) == [1]
+
+
+def test_partial_success_is_counted(backend: OtlpReceiver, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A backend that takes a request but not all of its spans: not sent again, and the difference is noted."""
+    backend.partial_success(2, "two of them are odd")
+    with delivering(monkeypatch, tmp_path, backend) as append:
+        append(5)
+        assert append.worker.flush(20)
+    assert len(backend.spans) == 5
+    assert reasons(tmp_path) == {("refused", "partial success"): 2}
+
+
+def test_a_record_that_cannot_be_encoded_costs_itself_only(
+    backend: OtlpReceiver, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """One damaged record among good ones: the good ones arrive."""
+    with delivering(monkeypatch, tmp_path, backend) as append:
+        append(3)
+        append(1, start=-5)
+        append(3)
+        assert append.worker.flush(20)
+    assert len(backend.spans) == 6
+
+
+def test_what_waits_is_bounded_in_size(backend: OtlpReceiver, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """With the backend down, the oldest segments give way, and their calls are counted."""
+    from hexr_instrument import worker
+
+    backend.fail(503, times=None)
+    monkeypatch.setattr(outbox, "WAITING_BYTES", 200_000)
+    monkeypatch.setattr(worker, "ROTATE_BYTES", 50_000)
+    with delivering(monkeypatch, tmp_path, backend) as append:
+        total = 0
+        while ("dropped", "more than 0 MiB waited") not in reasons(tmp_path):
+            append(200)
+            total += 200
+            append.worker._retry_at = append.worker._orphans_at = 0.0
+            append.worker._wake.put(None)
+            assert total < 50_000
+        backend.recover()
+        append.worker._orphans_at = 0.0
+        append.worker._not_before = append.worker._retry_at = 0.0
+    dropped = reasons(tmp_path)["dropped", "more than 0 MiB waited"]
+    assert len({span.span_id for span in backend.spans}) + dropped == total
+
+
+def test_what_waits_is_bounded_in_age(tmp_path: Path) -> None:
+    """After 48 hours a segment is dropped, whichever endpoint it was meant for, and its undelivered calls counted."""
+    for name, sent in (("a", 0), ("b", 1)):
+        journal = Journal(tmp_path, lambda: {"v": 1, "kind": "segment", "destination": "gone"})
+        sizes = [journal.append(record(number)) for number in range(4)]
+        ended = journal.rotate()
+        assert ended is not None
+        ended.close()
+        if sent:
+            outbox.mark(ended.path, sizes[2])
+        os.utime(ended.path, (time.time() - 49 * 3600,) * 2)
+        assert name
+    outbox.bound(tmp_path, tmp_path / "journal", lambda path: False)
+    assert list((tmp_path / "journal").iterdir()) == []
+    assert reasons(tmp_path) == {("dropped", "waited longer than 48 h"): 4 + 1}
+
+
+def test_kept_calls_of_an_endpoint_that_is_gone_stay_in_the_store(
+    backend: OtlpReceiver, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """With HEXR_KEEP an undelivered segment gives way on disk only once the local store has its calls."""
+    from hexr_instrument.store import Store
+
+    with delivering(monkeypatch, tmp_path, backend, HEXR_KEEP="30d") as append:
+        journal = Journal(tmp_path, lambda: {"v": 1, "kind": "segment", "destination": "gone", "keep": True})
+        journal.append(record(77))
+        ended = journal.rotate()
+        assert ended is not None
+        ended.close()
+        os.utime(ended.path, (time.time() - 49 * 3600,) * 2)
+        append.worker._look_after(deliver=False)
+    assert not ended.path.exists()
+    assert sum(row.calls for row in Store(tmp_path).costs(by=("model",))) == 1
+
+
+@pytest.mark.parametrize("trouble", ["refused", "hang", "503", "401", "redirect", "slow answer"])
+def test_a_program_ends_within_its_budget_whatever_the_collector_does(run: Run, trouble: str) -> None:
+    """The program's output, its exit status and its budget hold; what was not delivered waits on disk."""
+    with OtlpReceiver() as receiver:
+        endpoint = receiver.endpoint
+        if trouble in ("hang", "slow answer"):
+            receiver.hang()
+        elif trouble in ("503", "401"):
+            receiver.fail(int(trouble), times=None)
+        elif trouble == "redirect":
+            receiver.fail(307, times=None)
+        else:
+            receiver.close()
+        source = CALL + "call(20); print('answered', flush=True); sys.exit(7)"
+        done = run(source, OTEL_EXPORTER_OTLP_ENDPOINT=endpoint, HEXR_EXIT_TIMEOUT="1")
+        assert (done.returncode, done.out) == (7, "answered\n")
+        if trouble in ("401", "redirect"):
+            assert len(done.err.splitlines()) == 1
+            assert sum(reasons(done.store).values()) == 20
+        else:
+            assert done.err == ""
+            assert len(done.calls) == 20
+
+
+def test_a_redirect_is_not_followed(run: Run, receiver: OtlpReceiver) -> None:
+    """A collector that points elsewhere gets no second request there: our headers hold credentials."""
+    seen: list[str] = []
+
+    class Elsewhere(http.server.BaseHTTPRequestHandler):
+        def do_POST(self) -> None:
+            seen.append(self.path)
+            self.send_response(307)
+            self.send_header("Location", receiver.endpoint + "/v1/traces")
+            self.end_headers()
+
+        def log_message(self, *args: Any) -> None:
+            pass
+
+    server = http.server.HTTPServer(("127.0.0.1", 0), Elsewhere)
+    threading.Thread(target=server.serve_forever, daemon=True).start()
+    try:
+        done = run(
+            CALL + "call()",
+            OTEL_EXPORTER_OTLP_ENDPOINT=f"http://127.0.0.1:{server.server_port}",
+            OTEL_EXPORTER_OTLP_HEADERS="authorization=Bearer secret",
+        )
+    finally:
+        server.shutdown()
+        server.server_close()
+    assert seen == ["/v1/traces"]
+    assert receiver.requests == []
+    assert reasons(done.store) == {("refused", "HTTP 307"): 1}
+
+
+@pytest.mark.parametrize("status", [200, 503])
+def test_delivery_leaves_the_programs_random_alone(run: Run, backend: OtlpReceiver, status: int) -> None:
+    """`random.seed(42)` gives the same sequence while the worker sends, in vain or not."""
+    if status != 200:
+        backend.fail(status, times=None)
+    source = CALL + (
+        "random.seed(42)\ncall()\nfrom hexr_instrument import flush\nflush(20)\nprint([random.random() for _ in range(5)])"
+    )
+    random.seed(42)
+    expected = [random.random() for _ in range(5)]
+    done = run(source, **backend.environment())
+    assert json.loads(done.out) == expected
+    assert backend.requests
+
+
+def test_a_backlog_is_drained_oldest_first_by_one_process_each(
+    backend: OtlpReceiver, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """After an outage two workers share what waits: each segment is sent by one of them, whole, in order."""
+    destination = None
+    with delivering(monkeypatch, tmp_path, backend) as first:
+        destination = first.worker._config.destination
+        for segment in range(12):
+            journal = Journal(tmp_path, lambda: {"v": 1, "kind": "segment", "destination": destination, "resource": {}})
+            for number in range(10):
+                journal.append(record(1_000 + segment * 10 + number))
+            ended = journal.rotate()
+            assert ended is not None
+            ended.close()
+        second = Worker(first.worker._config, Journal(tmp_path, lambda: {"destination": destination}))
+        threads = [threading.Thread(target=each._run) for each in (first.worker, second)]
+        for each in threads:
+            each.start()
+        backend.wait(120, timeout=30)
+        second.finish()
+    ids = [span.span_id for span in backend.spans]
+    assert sorted(ids) == [f"{1_000 + number:016x}" for number in range(120)]
+    assert list((tmp_path / "journal").iterdir()) == []
+
+
+def test_a_failing_backend_is_asked_less_and_less(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, receiver: OtlpReceiver
+) -> None:
+    """Each failure in a row doubles the pause, up to a minute; a success ends it."""
+    receiver.fail(503, times=None)
+    with delivering(monkeypatch, tmp_path, receiver) as append:
+        worker = append.worker
+        worker._thread = threading.current_thread()  # this test is the worker
+        append(1)
+        pauses = []
+        for _ in range(7):
+            worker._retry_at = 0.0
+            worker._cycle()
+            pauses.append(worker._retry_at - time.monotonic())
+        receiver.recover()
+        worker._retry_at = 0.0
+        worker._cycle()
+        assert (worker._retry_at, worker._failures) == (0.0, 0)
+        worker._thread = None
+    for pause, expected in zip(pauses, (5, 10, 20, 40, 60, 60, 60), strict=True):
+        assert 0.7 * expected < pause <= 1.2 * expected
