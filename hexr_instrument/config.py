@@ -78,6 +78,12 @@ VARIABLES = (
     Variable("OTEL_EXPORTER_OTLP_TRACES_ENDPOINT", "from OTEL_EXPORTER_OTLP_ENDPOINT", "Where spans go."),
     Variable("OTEL_EXPORTER_OTLP_PROTOCOL", "http/protobuf", "`http/protobuf` or `grpc`."),
     Variable("OTEL_EXPORTER_OTLP_TRACES_PROTOCOL", "from OTEL_EXPORTER_OTLP_PROTOCOL", "The same, for spans alone."),
+    Variable(
+        "OTEL_PYTHON_EXPORTER_OTLP_HTTP_CREDENTIAL_PROVIDER",
+        "none",
+        "The entry point that makes the session of OTLP/HTTP, as for the official exporter.",
+    ),
+    Variable("OTEL_PYTHON_EXPORTER_OTLP_HTTP_TRACES_CREDENTIAL_PROVIDER", "none", "The same for spans only."),
     Variable("OTEL_EXPORTER_OTLP_HEADERS", "none", "Headers for the endpoint; also per signal. Never on disk."),
     Variable("OTEL_TRACES_EXPORTER", "otlp where an endpoint is set", "`otlp`, `console` or `none`."),
     Variable("OTEL_TRACES_SAMPLER", "parentbased_always_on", "Thins exported spans; costs stay complete."),
@@ -321,6 +327,12 @@ def is_true(name: str) -> bool:
 def switched_off() -> bool:
     """Whether the environment switches recording off."""
     return is_true("HEXR_DISABLED") or is_true("OTEL_SDK_DISABLED")
+
+
+def catches_signals() -> bool:
+    """Whether telemetry goes to an endpoint and signals that end the program may wait for it; a look, no parsing."""
+    exports = any_set("OTEL_EXPORTER_OTLP_ENDPOINT", "OTEL_EXPORTER_OTLP_TRACES_ENDPOINT", "OTEL_TRACES_EXPORTER")
+    return exports and os.environ.get("HEXR_SIGNALS", "").strip().lower() != "off"
 
 
 def snapshot(*prefixes: str) -> int:

@@ -30,7 +30,7 @@ def recorder() -> Recorder | None:
                 return None
             _recorder = Recorder(config)
             if config.exports and config.signals:
-                exits.catch_signals(_recorder.worker)
+                exits.catch_signals()
         context.invoke = _invoke
     return _recorder
 

@@ -12,20 +12,24 @@ if TYPE_CHECKING:
 
 MODULES = ("openai._base_client", "anthropic._base_client", "google.genai.models")
 """The modules whose import loads the engine: one line for each provider's table."""
+SERVERS = ("uvicorn.server",)
+"""Servers that handle the signals before they import the program, and in the end hand them to what stood there before.
+"""
+WATCHED = MODULES + SERVERS
 
 
 class Finder:
     """Finds nothing itself; has the engine patch a provider's module right after it has been executed."""
 
     def __init__(self) -> None:
-        """Watches nothing else than `MODULES`: every other import costs one tuple look-up."""
+        """Watches nothing else than `WATCHED`: every other import costs one tuple look-up."""
         self._busy: set[str] = set()
 
     def find_spec(
         self, name: str, path: "Sequence[str] | None" = None, target: "ModuleType | None" = None
     ) -> "ModuleSpec | None":
         """The spec that the other finders give, with a loader that calls us once the module has been executed."""
-        if name not in MODULES or name in self._busy:
+        if name not in WATCHED or name in self._busy:
             return None
         self._busy.add(name)
         try:
@@ -76,7 +80,14 @@ def loaded(module: "ModuleType") -> None:
         # Nothing is imported before a provider is; and where recording is off, nothing but the configuration.
         from hexr_instrument import config  # noqa: PLC0415
 
-        if not config.switched_off():
+        if config.switched_off():
+            return
+        if module.__name__ in SERVERS:
+            if config.catches_signals():
+                from hexr_instrument import exits  # noqa: PLC0415
+
+                exits.catch_signals()
+        else:
             from hexr_instrument import hub  # noqa: PLC0415
 
             hub.on_import(module)

@@ -335,15 +335,22 @@ class Worker:
         self._ended.wait(self._exit_budget())
         exits.restore_interrupt()
 
-    def hurry(self) -> None:
-        """Delivers within the exit budget because a signal ends the process.
+    def hurry(self, *, last: bool) -> None:
+        """Delivers within the exit budget because of a signal.
 
-        It runs in the signal's handler, wherever the main thread is just then, and so takes no lock. A program that
-        outlives the signal (PID 1, a handler of its own) delivers what follows at once.
+        It runs in the signal's handler, wherever the main thread is just then, and so takes no lock.
+
+        Args:
+            last: Whether the signal ends the process; one that outlives it (PID 1) delivers what follows at once.
         """
-        self._hasten(self._exit_budget())
-        self._exit_by = 0.0
-        self._delay = 0.05
+        if not last:
+            self._hasten(self._exit_budget())
+            self._exit_by, self._delay = 0.0, 0.05
+            return
+        self._stopping = True
+        self._wake.put(None)
+        while self._thread is not None and not self._ended.is_set() and self._exit_budget():
+            time.sleep(0.005)
 
     def _clean(self) -> None:
         """Removes this process's segment if every record of it was delivered."""

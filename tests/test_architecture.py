@@ -19,7 +19,7 @@ OTEL_API = {"opentelemetry.context", "opentelemetry.trace", "opentelemetry"}
 RULES: dict[str, set[str]] = {
     "__init__": {"api", "call", "context", "direct", "hub", "llm"},
     "__main__": {"cli"},
-    "start": {"config", "hub"},
+    "start": {"config", "exits", "hub"},
     "call": set(),
     "guard": set(),
     "config": set(),
