@@ -1,8 +1,8 @@
-.PHONY: help setup fmt check test bench demo docs
+.PHONY: help setup fmt check test situations bench demo docs
 PY := .venv-dev/bin/python
 
 help: ## list these verbs
-	@grep -hE '^[a-z]+:.*##' $(MAKEFILE_LIST) | awk -F':.*## ' '{printf "  %-8s %s\n", $$1, $$2}'
+	@grep -hE '^[a-z]+:.*##' $(MAKEFILE_LIST) | awk -F':.*## ' '{printf "  %-10s %s\n", $$1, $$2}'
 setup: ## make .venv-dev with everything that development needs
 	python3 -m venv .venv-dev && .venv-dev/bin/pip install -q -U pip && .venv-dev/bin/pip install -q --group dev -e '.[demo]'
 fmt: ## format
@@ -11,6 +11,8 @@ check: ## lint, types, architecture
 	$(PY) -m ruff format --check . && $(PY) -m ruff check . && $(PY) -m pyright --pythonpath $(PY) && $(PY) -m pytest -q tests/test_architecture.py
 test: ## all tests
 	$(PY) -m pytest -q
+situations: ## write docs/situations.md from a run of all tests
+	$(PY) -m pytest -q --situations
 bench: ## what a call costs, bare and recorded
 	$(PY) bench/calls.py
 demo: ## the content crew, without a key

@@ -13,6 +13,8 @@ from support import Done, Run, clean_environment
 from hexr_instrument.demo.providers import ProviderServer
 from hexr_instrument.demo.receiver import OtlpReceiver
 
+pytest_plugins = ["situations"]
+
 
 @pytest.fixture
 def providers() -> Iterator[ProviderServer]:

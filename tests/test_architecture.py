@@ -230,3 +230,18 @@ def test_every_test_states_its_fact() -> None:
         for node in ast.walk(ast.parse(path.read_text())):
             if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef) and node.name.startswith("test_"):
                 assert ast.get_docstring(node), f"{path.name}: {node.name}"
+
+
+def test_every_situation_has_its_proof_or_its_reason() -> None:
+    """The page of situations names tests that exist, as its table does, and says of none that it is not proven."""
+    from situations import PAGE, SITUATIONS
+
+    page = PAGE.read_text().splitlines()[-len(SITUATIONS) :]
+    for row, each in zip(page, SITUATIONS, strict=True):
+        assert row.startswith(f"| {each.number} | {each.situation} |")
+        assert bool(each.tests) != bool(each.reason), each
+        assert row.endswith(f"| {each.reason} |") if each.reason else "| pass: " in row, row
+        for test in each.tests.split():
+            file, _, name = test.partition("::")
+            assert f"`test_{file}.py::test_{name}`" in row
+            assert f"def test_{name}(" in (ROOT / "tests" / f"test_{file}.py").read_text()
