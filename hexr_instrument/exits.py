@@ -8,31 +8,21 @@ from __future__ import annotations
 import atexit
 import contextlib
 import importlib
-import os
-import signal
 import sys
 import threading
 from collections.abc import Callable
-from types import FrameType
 from typing import Any, Protocol
 
+from . import signals
 from .guard import guarded
 
 
-class Delivery(Protocol):
-    """What is to be hurried."""
+class Delivery(signals.Delivery, Protocol):
+    """What is to be finished."""
 
     def finish(self) -> None:
         """Delivers within the exit budget; the process ends."""
         ...
-
-    def hurry(self, *, last: bool) -> None:
-        """The same from a signal handler: takes no lock, and the process goes on if this is not its `last` signal."""
-        ...
-
-
-_delivery: Delivery | None = None
-"""This process's delivery; the signals may be caught before there is one."""
 
 
 def watch(delivery: Delivery, await_loading: Callable[[], None]) -> None:
@@ -42,41 +32,11 @@ def watch(delivery: Delivery, await_loading: Callable[[], None]) -> None:
         delivery: The worker.
         await_loading: Waits for what must happen before thread pools end.
     """
-    global _delivery
-    _delivery = delivery
+    signals.delivery = delivery
     atexit.register(guarded, delivery.finish)
     _before_thread_pools_end(await_loading)
     if _is_child():
         _finalize(delivery)
-
-
-# -- signals
-
-SIGNALS = tuple(found for name in ("SIGTERM", "SIGHUP") if (found := getattr(signal, name, None)) is not None)
-"""The signals whose default is to end the process at once. SIGINT is none of them: it raises, and atexit runs."""
-
-
-def catch_signals() -> None:
-    """Lets the signals that would end this process wait for delivery first; the wait status stays as it was.
-
-    Only where nobody else handles them, and only from the main thread, as Python wants it. A handler that the program
-    sets later replaces ours.
-    """
-    if threading.current_thread() is not threading.main_thread():
-        return
-    for number in SIGNALS:
-        if signal.getsignal(number) is signal.SIG_DFL:
-            with contextlib.suppress(ValueError, OSError):  # a subinterpreter has no signals
-                signal.signal(number, _deliver_and_end)
-
-
-def _deliver_and_end(number: int, frame: FrameType | None) -> None:
-    last = os.getpid() != 1  # the kernel never applies the default to the first process of a container
-    if _delivery is not None:
-        guarded(_delivery.hurry, last=last)
-    if last:
-        signal.signal(number, signal.SIG_DFL)
-        os.kill(os.getpid(), number)
 
 
 # -- children that leave by `os._exit`

@@ -7,7 +7,7 @@ import sys
 import threading
 from types import ModuleType
 
-from . import context, engine, exits, provider, start
+from . import context, engine, provider, signals, start
 from .call import Caller
 from .config import Config
 from .guard import guarded
@@ -30,7 +30,7 @@ def recorder() -> Recorder | None:
                 return None
             _recorder = Recorder(config)
             if config.exports and config.signals:
-                exits.catch_signals()
+                signals.catch()
         context.invoke = _invoke
     return _recorder
 

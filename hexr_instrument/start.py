@@ -15,7 +15,9 @@ MODULES = ("openai._base_client", "anthropic._base_client", "google.genai.models
 SERVERS = ("uvicorn.server",)
 """Servers that handle the signals before they import the program, and in the end hand them to what stood there before.
 """
-WATCHED = MODULES + SERVERS
+TRIO = "trio"
+"""It warns of a wake-up pipe that is not its own."""
+WATCHED = (*MODULES, *SERVERS, TRIO)
 
 
 class Finder:
@@ -84,9 +86,12 @@ def loaded(module: "ModuleType") -> None:
             return
         if module.__name__ in SERVERS:
             if config.catches_signals():
-                from hexr_instrument import exits  # noqa: PLC0415
+                from hexr_instrument import signals  # noqa: PLC0415
 
-                exits.catch_signals()
+                signals.catch()
+        elif module.__name__ == TRIO:
+            if "hexr_instrument.signals" in sys.modules:
+                sys.modules["hexr_instrument.signals"].release()
         else:
             from hexr_instrument import hub  # noqa: PLC0415
 

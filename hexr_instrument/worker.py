@@ -16,7 +16,7 @@ from queue import Empty, SimpleQueue
 from random import Random
 from typing import TYPE_CHECKING, Any
 
-from . import exits, health, outbox
+from . import exits, health, outbox, signals
 from .config import Config
 from .guard import guarded, say
 from .journal import Journal, Segment, header_of, lines
@@ -105,6 +105,8 @@ class Worker:
                 except RuntimeError:  # no threads here (subinterpreter, exit, limit): the disk keeps the calls
                     return
                 self._thread = thread
+                if self._config.exports:
+                    guarded(signals.watch)
 
     def _loop(self) -> None:
         ended, wake = self._ended, self._wake

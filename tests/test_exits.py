@@ -102,6 +102,61 @@ def test_a_finished_call_is_delivered_whatever_ends_the_process(
         assert kept == set()
 
 
+def test_a_long_c_function_does_not_hold_the_end(
+    tmp_path: Path, providers: ProviderServer, receiver: OtlpReceiver
+) -> None:
+    """SIGTERM while the main thread is inside C: the call is delivered, and the process dies of SIGTERM all the same."""
+    program = tmp_path / "program.py"
+    program.write_text(
+        CALL + "call(); import hashlib; print('called', flush=True); hashlib.pbkdf2_hmac('sha256', b'', b'', 10**9)"
+    )
+    environ = clean_environment(
+        HEXR_STORE=str(tmp_path / "store"), HEXR_EXIT_TIMEOUT="30", **providers.environment(), **receiver.environment()
+    )
+    command = [sys.executable, "-m", "hexr_instrument", sys.executable, str(program)]
+    with subprocess.Popen(command, env=environ, stdout=subprocess.PIPE, text=True) as process:
+        assert process.stdout is not None
+        assert process.stdout.readline() == "called\n"
+        process.send_signal(signal.SIGTERM)
+        assert process.wait(60) == -signal.SIGTERM  # the function itself takes minutes
+    assert len(receiver.spans) == 1
+
+
+def test_a_forked_childs_signal_is_its_own(run: Run, receiver: OtlpReceiver) -> None:
+    """Children that are killed by SIGTERM right after their fork leave the parent alive."""
+    source = CALL + (
+        "call()\n"
+        "for _ in range(50):\n"
+        "    pid = os.fork()\n"
+        "    if pid == 0:\n"
+        "        time.sleep(60)\n"
+        "        os._exit(3)\n"
+        "    os.kill(pid, signal.SIGTERM)\n"
+        "    assert os.waitpid(pid, 0)[1] == signal.SIGTERM\n"
+        "time.sleep(1)  # longer than the grace after which a signal would be taken up\n"
+        "print('alive')\n"
+    )
+    done = run(source, **receiver.environment())
+    assert (done.returncode, done.out, done.err) == (0, "alive\n", "")
+
+
+def test_the_wake_up_pipe_of_others_is_left_alone(run: Run, receiver: OtlpReceiver) -> None:
+    """A program that has set one keeps it; trio, which wants none of another's, finds none."""
+    source = (
+        "import os, signal, sys\nread, write = os.pipe(); os.set_blocking(write, False)\nsignal.set_wakeup_fd(write)\n"
+        + CALL
+        + "call()\nassert signal.set_wakeup_fd(-1) == write\n"
+    )
+    assert run(source, **receiver.environment()).err == ""
+    late = CALL + (
+        "call()\n"
+        "open('trio.py', 'w').close(); sys.path.insert(0, '.')\n"
+        "import trio\n"
+        "assert signal.set_wakeup_fd(-1) == -1\n"
+    )
+    assert run(late, **receiver.environment()).err == ""
+
+
 def test_without_an_endpoint_signals_are_left_alone(run: Run) -> None:
     """The embedded default installs no handler, and HEXR_SIGNALS=off none anywhere."""
     show = CALL + "call(); print([signal.getsignal(s) is signal.SIG_DFL for s in (signal.SIGTERM, signal.SIGHUP)])"
