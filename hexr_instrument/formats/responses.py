@@ -74,6 +74,7 @@ def response(payload: Any) -> Response:
         service_tier=text(payload, "service_tier"),
         stated_cost=stated_cost(pick(payload, "usage", "cost")),
         error=(text(payload, "error", "code") or "_OTHER") if failed else None,
+        pending=text(payload, "status") in ("queued", "in_progress"),
     )
 
 

@@ -98,12 +98,14 @@ def outcome(result: Any) -> Outcome:
     if raw is None:
         return Outcome()
     if not getattr(raw, "is_closed", True):
-        return Outcome(body=raw)
+        return Outcome(body=raw, late=_json)
     return Outcome(payload=_json(raw))
 
 
 def _json(raw: Any) -> Any:
-    return json.loads(raw.content) if "json" in raw.headers.get("content-type", "") else None
+    """The body of a response that has been read whole and is kept; what was passed on in pieces is gone."""
+    kept = hasattr(raw, "_content") and "json" in raw.headers.get("content-type", "")
+    return json.loads(raw.content) if kept else None
 
 
 def owner(client: Any) -> Any:
