@@ -154,6 +154,8 @@ class Response:
     """The provider's error code where a response with status 200 says that the request failed."""
     billed: bool = True
     """Whether it costs anything; a batch that was refused does not."""
+    lower_bound: bool = False
+    """Whether something was billed beside `usage` that it does not count."""
     pending: bool = False
     """Whether the work goes on at the provider, so that its usage comes with a later request."""
     operation: str | None = None

@@ -436,7 +436,7 @@ def price(call: Call) -> None:
     request = call.request
     call.cost, call.cost_source = pricing.of_response(response, request.provider, request.model, call.start)
     if call.cost is not None:
-        call.cost_status = "partial" if call.partial else "priced"
+        call.cost_status = "partial" if call.partial or response.lower_bound else "priced"
 
 
 def error_type(error: BaseException) -> str:
