@@ -30,8 +30,8 @@ def usage(payload: Any) -> Usage | None:
         input_image=number(spent, "input_tokens_details", "image_tokens"),
         # The event that ends a stream has no details: what it counts are the tokens of the image.
         output_image=output if image is None else image,
-        cache_read=number(spent, "input_tokens_details", "cached_tokens"),
-        cache_read_image=number(spent, "input_tokens_details", "cached_tokens_details", "image_tokens"),
+        cache_read=number(spent, "cached_tokens"),
+        cache_read_image=number(spent, "cached_tokens_details", "cached_image_tokens"),
     )
 
 

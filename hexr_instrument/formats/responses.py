@@ -74,6 +74,7 @@ def response(payload: Any) -> Response:
         service_tier=text(payload, "service_tier"),
         stated_cost=stated_cost(pick(payload, "usage", "cost")),
         error=(text(payload, "error", "code") or "_OTHER") if failed else None,
+        lower_bound=(number(payload, "tool_usage", "image_gen", "total_tokens") or 0) > 0,
         pending=text(payload, "status") in ("queued", "in_progress"),
     )
 
