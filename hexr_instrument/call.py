@@ -135,6 +135,8 @@ class Request:
     """The stored response that is fetched."""
     spends: Usage | None = None
     """Billed units that the request itself states; they count where the response states none."""
+    lane: str = ""
+    """Which of several lanes of one long connection the answer comes on."""
 
 
 @dataclass(slots=True)
@@ -196,6 +198,8 @@ class Format:
     stream carries no usage unless asked."""
     usage_only: Callable[[Any], bool] | None = None
     """Chunk -> whether it is there only because usage was asked for."""
+    spends: Callable[[Any], Usage | None] | None = None
+    """Body -> the billed units that it states itself."""
     ask: Callable[[Question], dict[str, Any]] | None = None
     """Question -> keyword arguments of the SDK's method, for the direct call."""
     answer: Callable[[Any], str] | None = None
@@ -235,11 +239,15 @@ class Turn:
     """Where a message of a long connection belongs."""
 
     key: str | None
-    """Which of the calls under way; None is the oldest one that has been asked for and not been answered."""
+    """Which of the calls under way (or its lane); None is the oldest one that was asked for and not answered."""
     last: bool = False
     """Whether the call ends with it."""
     begins: bool = True
     """Whether it begins a call where none of that key is under way."""
+    asked: bool = True
+    """Whether a call that it begins may be one that was asked for."""
+    state: Any = None
+    """What the message says of the connection as a whole, for the requests that are read later; it is no call's."""
 
 
 @dataclass(frozen=True, slots=True)

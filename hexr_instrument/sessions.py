@@ -8,7 +8,6 @@ or has failed with it. Messages that the program reads as bytes and never has pa
 from __future__ import annotations
 
 import weakref
-from collections import deque
 from typing import Any
 
 from .call import REGISTRATION, Provider, Turn
@@ -21,7 +20,7 @@ _MARK = "_hexr_session"
 class Session:
     """The calls of one connection."""
 
-    __slots__ = ("_asked", "_owner", "_provider", "_recorder", "_under_way")
+    __slots__ = ("_asked", "_provider", "_recorder", "_state", "_under_way", "owner")
 
     def __init__(self, provider: Provider, recorder: Recorder, owner: Any) -> None:
         """Starts without any.
@@ -33,8 +32,9 @@ class Session:
         """
         self._provider = provider
         self._recorder = recorder
-        self._owner = owner
-        self._asked: deque[Live] = deque()
+        self.owner = owner
+        self._state: Any = None
+        self._asked: list[Live] = []
         self._under_way: dict[str, Live] = {}
 
     def ask(self, connection: Any, args: tuple[Any, ...], kwargs: dict[str, Any], target: str) -> Live | None:
@@ -56,6 +56,9 @@ class Session:
         turn = None if belongs is None else belongs(message)
         if turn is None:
             return
+        if turn.state is not None:
+            self._state = turn.state
+            return
         live = self._of(turn, connection, message, target)
         if live is None:
             return
@@ -66,19 +69,24 @@ class Session:
 
     def _of(self, turn: Turn, connection: Any, message: Any, target: str) -> Live | None:
         if turn.key is None:
-            return self._asked.popleft() if self._asked else None
+            return self._asked.pop(0) if self._asked else None
         live = self._under_way.get(turn.key)
-        if live is None and turn.begins:
-            live = self._asked.popleft() if self._asked else self._begin(connection, (message,), {}, target)
+        if live is None and turn.asked and (turn.begins or turn.last):
+            lane = (turn.key, "")
+            live = next((each for each in self._asked if each.call.request.lane in lane), None)
             if live is not None:
-                self._under_way[turn.key] = live
+                self._asked.remove(live)
+        if live is None and turn.begins:
+            live = self._begin(connection, (message,), {"state": self._state}, target)
+        if live is not None:
+            self._under_way[turn.key] = live
         return live
 
     def _begin(self, connection: Any, args: tuple[Any, ...], kwargs: dict[str, Any], target: str) -> Live | None:
         request = self._provider.request(connection, args, kwargs, target)
         if request is None:
             return None
-        return self._recorder.begin(request, getattr(self._owner, REGISTRATION, None))
+        return self._recorder.begin(request, getattr(self.owner, REGISTRATION, None))
 
     def over(self, error: BaseException | None = None) -> None:
         """Ends what is under way, because the connection has ended."""
