@@ -49,6 +49,7 @@ OTHERS = (
 
 
 def provider_of(client: Any, host: str | None, port: int | None) -> str:
+    """Who serves a client's calls: its platform, else its host."""
     kinds = {kind.__name__ for kind in type(client).__mro__}
     if "BaseAzureClient" in kinds:
         return "azure.ai.openai"
