@@ -33,9 +33,10 @@ __all__ = ["NO_USAGE", "ProviderServer", "Received", "Reply", "Sent"]
 
 @dataclass(frozen=True, slots=True)
 class Received:
-    """One request as it arrived."""
+    """One request as it arrived, or one message on a websocket."""
 
     method: str
+    """`MESSAGE` for what is no request."""
     path: str
     """With the query."""
     headers: Mapping[str, str]
@@ -190,6 +191,12 @@ class ProviderServer:
                     return self._number, reply
             return self._number, None
 
+    def hear(self, received: Received) -> None:
+        """Note a message on a websocket."""
+        with self._lock:
+            self._requests.append(received)
+            self._lock.notify_all()
+
     def note(self, sent: Sent) -> None:
         """Note a billed answer."""
         with self._lock:
@@ -270,7 +277,11 @@ class _ProviderHandler(LoopbackHandler):
         self.wfile.flush()
         path = ask.path.partition("?")[0]
         speak = sockets.realtime if path.endswith("/realtime") else sockets.response_socket
-        for usage in speak(sockets.Socket(self.rfile, self.wfile), ask):
+
+        def heard(data: bytes) -> None:
+            self.server_of.hear(Received("MESSAGE", path, {}, data, json.loads(data)))
+
+        for usage in speak(sockets.Socket(self.rfile, self.wfile, heard), ask):
             self.server_of.note(Sent(path, ask.model, ask.served, usage, stream=True))
         self.close_connection = True
 

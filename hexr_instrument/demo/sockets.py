@@ -9,7 +9,7 @@ import base64
 import hashlib
 import json
 import struct
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import replace
 from typing import Any, BinaryIO
 from urllib.parse import parse_qs, urlsplit
@@ -35,10 +35,11 @@ def accept(key: str) -> str:
 class Socket:
     """An accepted connection."""
 
-    def __init__(self, reader: BinaryIO, writer: BinaryIO) -> None:
-        """Takes the two ends of the TCP connection."""
+    def __init__(self, reader: BinaryIO, writer: BinaryIO, heard: Callable[[bytes], None]) -> None:
+        """Takes the two ends of the TCP connection, and who is told of each message of the client."""
         self._reader = reader
         self._writer = writer
+        self._heard = heard
 
     def messages(self) -> Iterator[JSON]:
         """The client's messages, until it closes the connection."""
@@ -55,6 +56,7 @@ class Socket:
             if kind == _PING:
                 self._frame(_PONG, data)
             elif kind == _TEXT:
+                self._heard(data)
                 yield json.loads(data)
 
     def send(self, message: Mapping[str, Any]) -> None:
