@@ -23,6 +23,8 @@ OPENAI = Wire(
         "/audio/translations": wire_media.transcriptions,
         "/audio/speech": wire_media.speech,
         "/videos": wire_media.videos,
+        "/videos/extensions": wire_media.videos,
+        "/videos/edits": wire_media.videos,
         "/remix": wire_media.videos,
         "/v1/batches": wire_jobs.batches,
         "/runs": wire_jobs.runs,

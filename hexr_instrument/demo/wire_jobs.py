@@ -103,7 +103,8 @@ def runs(ask: Ask, reply: Reply) -> Answer:
         ("thread.run.completed", done),
     ]
     frames = [f"event: {name}\ndata: {compact(data)}\n\n".encode() for name, data in events]
-    return Answer(events=[*frames, b"event: done\ndata: [DONE]\n\n"], usage=usage, usage_event=len(frames) - 1)
+    events_sent = [*frames, b"event: done\ndata: [DONE]\n\n"]
+    return Answer(events=events_sent, usage=usage, usage_event=len(frames) - 1, stages=[done])
 
 
 def cancelled(ask: Ask, reply: Reply) -> Answer:

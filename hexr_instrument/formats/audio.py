@@ -41,7 +41,7 @@ def response(payload: Any) -> Response:
 def fold(so_far: Any, chunk: Any) -> Any:
     """The last event has the usage, and the whole text, which is not kept."""
     done = (text(chunk, "type") or "").endswith((".done", ".completed"))
-    return {"usage": pick(chunk, "usage"), "done": True} if done else so_far
+    return {"usage": pick(chunk, "usage"), "done": True} if done else so_far or {}
 
 
 def finished(payload: Any) -> bool:

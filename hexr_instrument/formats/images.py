@@ -43,7 +43,7 @@ def response(payload: Any) -> Response:
 def fold(so_far: Any, chunk: Any) -> Any:
     """Partial images are passed over; the last event has the usage."""
     if not finished(chunk):
-        return so_far
+        return so_far or {}
     return {"type": text(chunk, "type"), "usage": pick(chunk, "usage"), "data": [None]}
 
 

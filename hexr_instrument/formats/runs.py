@@ -37,7 +37,7 @@ def response(payload: Any) -> Response:
 def fold(so_far: Any, chunk: Any) -> Any:
     """The events of a run carry the whole run; the last one wins."""
     data = pick(chunk, "data")
-    return mapping(data) if text(data, "object") == "thread.run" else so_far
+    return mapping(data) if text(data, "object") == "thread.run" else so_far or {}
 
 
 def finished(payload: Any) -> bool:
