@@ -295,7 +295,7 @@ def test_fetching_a_response_is_a_span_that_costs_nothing(
 
 def test_fetching_a_stored_completion_costs_nothing(bench: Bench) -> None:
     """The same for chat completions that were stored."""
-    stored = bench.clients["openai"][0].chat.completions.create(**CHAT, store=True)
+    stored = bench.clients["openai"][0].chat.completions.create(**CHAT, extra_body={"store": True})
     bench.clear()
     surface = Surface("chat", "value", lambda c: c.chat.completions.retrieve(stored.id))
     (record,) = unchanged(bench, surface, "sync")
@@ -527,9 +527,11 @@ def talk(bench: Bench, mode: str, sync: Callable[[Any], Seen], twin: Callable[[A
 
 
 def connects(bench: Bench, name: str) -> None:
-    """Skips where the SDK has no such connection."""
+    """Skips where the SDK has no such connection; older ones encrypt unless they are told where to go."""
     if not hasattr(getattr(bench.clients["openai"][0], name, None), "connect"):
         pytest.skip("not in this version of the SDK")
+    for client in bench.clients["openai"]:
+        client.websocket_base_url = bench.server.openai.replace("http", "ws")
 
 
 @pytest.mark.parametrize("mode", ["sync", "async"])
@@ -591,10 +593,9 @@ def test_an_older_voice_agent_is_recorded(bench: Bench) -> None:
     pytest.importorskip("websockets")
     import openai  # noqa: PLC0415
 
-    address = bench.server.url.replace("http", "ws") + "/v1"
-    client = openai.OpenAI(websocket_base_url=address)
-    if not hasattr(client.beta, "realtime"):
+    if not hasattr(bench.clients["openai"][0].beta, "realtime"):
         pytest.skip("not in this version of the SDK")
+    client = openai.OpenAI(websocket_base_url=bench.server.url.replace("http", "ws") + "/v1")
     with client.beta.realtime.connect(model="gpt-4o-realtime-preview", extra_headers={"x": "y"}) as connection:
         connection.response.create(response={"instructions": PROMPT})
         read_until(connection, "response.done")
@@ -770,7 +771,7 @@ def test_one_shot_arguments_are_the_sdk_s(bench: Bench) -> None:
     makes = [
         lambda c: c.chat.completions.create(model="gpt-4o", messages=(message for message in HI)),
         lambda c: c.audio.transcriptions.create(model="whisper-1", file=("a.wav", io.BytesIO(b"RIFF" * 9))),
-        lambda c: c.images.edit(model="gpt-image-1", prompt=PROMPT, image=[io.BytesIO(b"png")] * 1),
+        lambda c: c.images.edit(model="gpt-image-1", prompt=PROMPT, image=io.BytesIO(b"png")),
     ]
     for make in makes:
         bench.clear()
@@ -839,7 +840,7 @@ def test_a_program_with_every_kind_of_surface(run: Run, providers: ProviderServe
     import openai  # noqa: PLC0415
 
     pytest.importorskip("websockets")
-    if not hasattr(openai.OpenAI().responses, "connect"):
+    if not hasattr(getattr(openai.OpenAI(api_key="none"), "responses", None), "connect"):
         pytest.skip("not in this version of the SDK")
     plain = run(PROGRAM, bare=True)
     assert (plain.returncode, plain.err) == (0, "")
