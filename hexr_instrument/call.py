@@ -80,7 +80,15 @@ class Usage:
     cache_read_audio: int | None = None
     input_image: int | None = None
     output_image: int | None = None
+    cache_read_image: int | None = None
     web_searches: int | None = None
+    audio_seconds: int | None = None
+    """Length of the audio, where it is billed by time; providers count whole seconds."""
+    input_characters: int | None = None
+    """Length of the text to be spoken, where that is what is billed."""
+    images: int | None = None
+    """Images made, where they are billed by the piece."""
+    video_seconds: int | None = None
 
     @property
     def total(self) -> int | None:
@@ -119,6 +127,16 @@ class Request:
     stream: bool = False
     parameters: dict[str, Any] = field(default_factory=dict[str, Any])
     """Sampling parameters by their neutral names (`temperature`, `max_tokens`, ...), never content."""
+    billing: str = "call"
+    """`call`: this request is what is billed. `fetch`: it fetches a stored response, a span that costs nothing; what
+    an earlier call of this process left open is billed with it, once. `quiet`: the same without a span. `job`: no span
+    either; it starts or polls work that is billed once, when its usage is known, to whoever started it."""
+    response_id: str | None = None
+    """The stored response that is fetched."""
+    spends: Usage | None = None
+    """Billed units that the request itself states; they count where the response states none."""
+    lane: str = ""
+    """Which of several lanes of one long connection the answer comes on."""
 
 
 @dataclass(slots=True)
@@ -137,6 +155,13 @@ class Response:
     error: str | None = None
     """The provider's error code where a response with status 200 says that the request failed."""
     billed: bool = True
+    """Whether it costs anything; a batch that was refused does not."""
+    lower_bound: bool = False
+    """Whether something was billed beside `usage` that it does not count."""
+    pending: bool = False
+    """Whether the work goes on at the provider, so that its usage comes with a later request."""
+    operation: str | None = None
+    """The operation, where only the response says it (a batch of embeddings)."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -173,6 +198,8 @@ class Format:
     stream carries no usage unless asked."""
     usage_only: Callable[[Any], bool] | None = None
     """Chunk -> whether it is there only because usage was asked for."""
+    spends: Callable[[Any], Usage | None] | None = None
+    """Body -> the billed units that it states itself."""
     ask: Callable[[Question], dict[str, Any]] | None = None
     """Question -> keyword arguments of the SDK's method, for the direct call."""
     answer: Callable[[Any], str] | None = None
@@ -187,6 +214,8 @@ class Outcome:
     """The whole payload, where the result holds it."""
     body: Any = None
     """An open HTTP response whose body has not been read yet: the call goes on until it is closed."""
+    late: Callable[[Any], Any] | None = None
+    """That response, once closed -> its payload, if the program has read it whole; None if not."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -197,11 +226,28 @@ class Target:
     """Dotted path inside the provider's module, such as `SyncAPIClient.request`."""
     drive: str
     """`call`, `acall`, `stream`, `astream` (the billed request), `feed` (a parsed body or event), `mute` (a span that
-    the SDK emits for the same request)."""
+    the SDK emits for the same request). Of a long connection (`sessions.py`), sync or async alike: `open` (returns it),
+    `ask` (sends a message), `receive` (returns a message), `watch` (waits for one), `leave` (closes it)."""
     parameters: tuple[str, ...] = ()
     """Names that the signature must have; otherwise the target stays as it is, and its patch says why."""
     optional: bool = False
     """Whether some supported versions of the SDK lack it."""
+
+
+@dataclass(frozen=True, slots=True)
+class Turn:
+    """Where a message of a long connection belongs."""
+
+    key: str | None
+    """Which of the calls under way (or its lane); None is the oldest one that was asked for and not answered."""
+    last: bool = False
+    """Whether the call ends with it."""
+    begins: bool = True
+    """Whether it begins a call where none of that key is under way."""
+    asked: bool = True
+    """Whether a call that it begins may be one that was asked for."""
+    state: Any = None
+    """What the message says of the connection as a whole, for the requests that are read later; it is no call's."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -251,6 +297,9 @@ class Provider:
     """(args, kwargs, Request) of a streamed call -> arguments whose copy of the body asks for usage, or None for what
     must stay as it is (asked already, or read raw)."""
     direct: Direct | None = None
+    turn: Callable[[Any], Turn | None] | None = None
+    """Message received on a long connection -> the call it belongs to, or None. `request` then reads a message that is
+    sent (None if it asks for nothing) or the first one received of a call that nobody asked for."""
 
 
 @dataclass(slots=True)

@@ -11,7 +11,7 @@ from typing import Any
 
 import wrapt
 
-from . import streams
+from . import sessions, streams
 from .call import REGISTRATION, Provider, Target, mapping
 from .guard import guarded
 from .providers import PROVIDERS
@@ -26,6 +26,7 @@ class Patch:
 
     provider: Provider
     originals: list[tuple[Any, str, Any]] = field(default_factory=list[tuple[Any, str, Any]])
+    """(where, name, what was there; None where it was inherited)."""
     left: dict[str, str] = field(default_factory=dict[str, str])
 
 
@@ -57,7 +58,10 @@ def unpatch() -> None:
     """Puts back the very same objects."""
     for patch in patches.values():
         for parent, name, original in reversed(patch.originals):
-            setattr(parent, name, original)
+            if original is None:
+                delattr(parent, name)
+            else:
+                setattr(parent, name, original)
     patches.clear()
 
 
@@ -67,7 +71,8 @@ def _wrap(module: ModuleType, provider: Provider, target: Target, recorder: Reco
     for step in path:
         parent = getattr(parent, step, None)
     members: dict[str, Any] = {} if parent is None else parent.__dict__
-    original: Any = members.get(name)
+    own: Any = members.get(name)
+    original: Any = own if own is not None or parent is None else inspect.getattr_static(parent, name, None)
     if original is None:
         if not target.optional:
             patch.left[target.name] = "this version of the SDK does not have it"
@@ -76,9 +81,10 @@ def _wrap(module: ModuleType, provider: Provider, target: Target, recorder: Reco
     if missing := [each for each in target.parameters if each not in known]:
         patch.left[target.name] = f"its signature has no {', '.join(missing)}"
         return
-    wrapper = _DRIVES[target.drive](provider, target, recorder)
+    drive = ("a" if target.drive in _EITHER and inspect.iscoroutinefunction(original) else "") + target.drive
+    wrapper = _DRIVES[drive](provider, target, recorder)
     setattr(parent, name, wrapt.FunctionWrapper(original, wrapper))
-    patch.originals.append((parent, name, original))
+    patch.originals.append((parent, name, own))
 
 
 def _begin(
@@ -94,6 +100,7 @@ def _begin(
     registered = getattr(provider.owner(instance), REGISTRATION, None)
     live = recorder.begin(request, registered)
     live.amended = amended
+    recorder.enter(live)
     return live
 
 
@@ -101,7 +108,7 @@ def _settle(provider: Provider, live: Live, result: Any) -> None:
     outcome = guarded(provider.outcome, result)
     if outcome is not None and outcome.body is not None:
         guarded(streams.follow, result, live)
-        streams.defer(outcome.body, live)
+        streams.defer(outcome.body, live, outcome.late)
         return
     if outcome is not None and outcome.payload is not None:
         guarded(live.feed, outcome.payload)
@@ -217,7 +224,122 @@ def _mute(provider: Provider, target: Target, recorder: Recorder) -> Wrapper:
     """An SDK's own span for a request that is already recorded."""
 
     def wrapper(wrapped: Callable[..., Any], instance: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
-        return None if CURRENT.get() is not None else wrapped(*args, **kwargs)
+        live = CURRENT.get()
+        return wrapped(*args, **kwargs) if live is None or live.quiet else None
+
+    return wrapper
+
+
+# -- Long connections: each drive has a twin for coroutine functions, which differs in an `await`
+
+
+def _open(provider: Provider, target: Target, recorder: Recorder) -> Wrapper:
+    def wrapper(wrapped: Callable[..., Any], instance: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
+        connection = wrapped(*args, **kwargs)
+        guarded(sessions.opened, connection, provider, recorder, instance)
+        return connection
+
+    return wrapper
+
+
+def _aopen(provider: Provider, target: Target, recorder: Recorder) -> Wrapper:
+    async def wrapper(wrapped: Callable[..., Any], instance: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
+        connection = await wrapped(*args, **kwargs)
+        guarded(sessions.opened, connection, provider, recorder, instance)
+        return connection
+
+    return wrapper
+
+
+def _ask(provider: Provider, target: Target, recorder: Recorder) -> Wrapper:
+    def wrapper(wrapped: Callable[..., Any], instance: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
+        session = guarded(sessions.opened, instance, provider, recorder, instance)
+        live = None if session is None else guarded(session.ask, instance, args, kwargs, target.name)
+        try:
+            return wrapped(*args, **kwargs)
+        except BaseException as error:  # the caller's own: noted and raised again
+            if session is not None and live is not None:
+                guarded(session.refused, live, error)
+            raise
+
+    return wrapper
+
+
+def _aask(provider: Provider, target: Target, recorder: Recorder) -> Wrapper:
+    async def wrapper(wrapped: Callable[..., Any], instance: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
+        session = guarded(sessions.opened, instance, provider, recorder, instance)
+        live = None if session is None else guarded(session.ask, instance, args, kwargs, target.name)
+        try:
+            return await wrapped(*args, **kwargs)
+        except BaseException as error:  # the caller's own, also a cancellation: noted and raised again
+            if session is not None and live is not None:
+                guarded(session.refused, live, error)
+            raise
+
+    return wrapper
+
+
+def _received(provider: Provider, target: Target, recorder: Recorder, connection: Any, message: Any) -> None:
+    session = guarded(sessions.opened, connection, provider, recorder, connection)
+    if session is not None:
+        guarded(session.receive, connection, message, target.name)
+
+
+def _receive(provider: Provider, target: Target, recorder: Recorder) -> Wrapper:
+    def wrapper(wrapped: Callable[..., Any], instance: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
+        message = wrapped(*args, **kwargs)
+        _received(provider, target, recorder, instance, message)
+        return message
+
+    return wrapper
+
+
+def _areceive(provider: Provider, target: Target, recorder: Recorder) -> Wrapper:
+    async def wrapper(wrapped: Callable[..., Any], instance: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
+        message = await wrapped(*args, **kwargs)
+        _received(provider, target, recorder, instance, message)
+        return message
+
+    return wrapper
+
+
+def _broke(connection: Any, error: BaseException) -> None:
+    session = sessions.of(connection)
+    # A cancelled wait loses nothing, and a connection that the server closes in good order has not failed.
+    if session is not None and isinstance(error, Exception):
+        session.over(None if type(error).__name__ == "ConnectionClosedOK" else error)
+
+
+def _watch(provider: Provider, target: Target, recorder: Recorder) -> Wrapper:
+    def wrapper(wrapped: Callable[..., Any], instance: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
+        try:
+            return wrapped(*args, **kwargs)
+        except BaseException as error:  # the caller's own: noted and raised again
+            guarded(_broke, instance, error)
+            raise
+
+    return wrapper
+
+
+def _awatch(provider: Provider, target: Target, recorder: Recorder) -> Wrapper:
+    async def wrapper(wrapped: Callable[..., Any], instance: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
+        try:
+            return await wrapped(*args, **kwargs)
+        except BaseException as error:  # the caller's own, also a cancellation: noted and raised again
+            guarded(_broke, instance, error)
+            raise
+
+    return wrapper
+
+
+def _leave(provider: Provider, target: Target, recorder: Recorder) -> Wrapper:
+    """Sync or async: what is under way is over before the connection is closed."""
+
+    def wrapper(wrapped: Callable[..., Any], instance: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
+        session = guarded(sessions.of, instance)
+        if session is not None:
+            guarded(session.over)
+        return wrapped(*args, **kwargs)
 
     return wrapper
 
@@ -229,4 +351,15 @@ _DRIVES: dict[str, Callable[[Provider, Target, Recorder], Wrapper]] = {
     "astream": _astream,
     "feed": _feed,
     "mute": _mute,
+    "open": _open,
+    "aopen": _aopen,
+    "ask": _ask,
+    "aask": _aask,
+    "receive": _receive,
+    "areceive": _areceive,
+    "watch": _watch,
+    "awatch": _awatch,
+    "leave": _leave,
 }
+_EITHER = frozenset({"open", "ask", "receive", "watch"})
+"""Drives whose twin is taken by the target's own kind."""

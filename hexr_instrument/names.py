@@ -29,10 +29,12 @@ REQUEST_MODEL = "gen_ai.request.model"
 REQUEST_STREAM = "gen_ai.request.stream"
 RESPONSE_MODEL = "gen_ai.response.model"
 RESPONSE_ID = "gen_ai.response.id"
+RESPONSE_STATUS = "gen_ai.response.status"
 FINISH_REASONS = "gen_ai.response.finish_reasons"
 FIRST_CHUNK = "gen_ai.response.time_to_first_chunk"
 AGENT_NAME = "gen_ai.agent.name"
 INVOKE_AGENT = "invoke_agent"
+FETCH_RESPONSE = "fetch_response"
 SERVER_ADDRESS = "server.address"
 SERVER_PORT = "server.port"
 ERROR_TYPE = "error.type"
@@ -67,6 +69,7 @@ REQUEST = {
     "conversation_id": "gen_ai.conversation.id",
     "dimension_count": "gen_ai.embeddings.dimension.count",
     "encoding_format": "gen_ai.request.encoding_formats",
+    "stream_cursor": "gen_ai.request.stream_cursor",
 }
 """Sampling parameters: neutral name -> attribute."""
 
@@ -87,8 +90,13 @@ USAGE = {
     "cache_read_audio": "gen_ai.usage.audio.cache_read.input_tokens",
     "input_image": "gen_ai.usage.image.input_tokens",
     "output_image": "gen_ai.usage.image.output_tokens",
+    "cache_read_image": "gen_ai.usage.image.cache_read.input_tokens",
+    "audio_seconds": "hexr.llm.usage.audio_seconds",
+    "input_characters": "hexr.llm.usage.input_characters",
+    "images": "hexr.llm.usage.images",
+    "video_seconds": "hexr.llm.usage.video_seconds",
 }
-"""Token counts: field of `Usage` -> attribute. Counts of 0 are left out, but for input and output."""
+"""Billed units: field of `Usage` -> attribute. Counts of 0 are left out, but for input and output."""
 
 OPENAI = {
     "request_service_tier": "openai.request.service_tier",

@@ -52,13 +52,19 @@ _TIER_KEYS = frozenset({"processing", "service_tier", "speed"})
 
 _COUNTED = (
     "input", "output", "cache_read", "cache_write", "cache_write_1h", "reasoning", "input_audio", "output_audio",
-    "cache_read_audio", "input_image", "output_image", "web_searches",
+    "cache_read_audio", "input_image", "output_image", "cache_read_image", "web_searches", "audio_seconds",
+    "input_characters",
 )  # fmt: skip
 """The fields of `Usage`, by the names of their units in the table; a plan speaks of them by index."""
+
+_NEVER_PRICED = ("images", "video_seconds")
+"""The fields of `Usage` that no price of the table speaks of."""
 
 _PLACES = {name: index for index, name in enumerate((*_COUNTED, "cache_write_5m"))}
 _FIVE_MINUTES = _PLACES["cache_write_5m"]
 """Behind the fields: `Usage` has all cache writes and the part that lives an hour; the rest lives five minutes."""
+_WHOLE = frozenset(_PLACES[name] for name in ("input", "output", "audio_seconds", "input_characters"))
+"""The fields of which at least one must be known; the others are parts of them or come beside them."""
 
 _read = attrgetter(*_COUNTED)
 
@@ -371,8 +377,13 @@ def shipped() -> Table:
 def _quantities(plan: _Plan, usage: Usage) -> list[int] | str:
     """How much is billed at each price of the plan, nothing twice; or why that is not known."""
     values: tuple[int | None, ...] = _read(usage)
-    if usage.input is None and usage.output is None:
+    counted = {index for index in _WHOLE if values[index] is not None}
+    if not counted:
         return "no token counts"
+    if plan.steps and counted.isdisjoint(index for index, _ in plan.steps):
+        return "the table has no price for what is counted"
+    if any(getattr(usage, name) for name in _NEVER_PRICED):
+        return "no price for images or videos by the piece"
     for index in plan.unpriced:
         if values[index]:
             return f"no price for {_COUNTED[index]}"

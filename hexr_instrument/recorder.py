@@ -8,6 +8,7 @@ import sys
 import threading
 import time
 from contextvars import ContextVar
+from dataclasses import replace
 from typing import Any
 
 from opentelemetry import context as otel
@@ -19,6 +20,7 @@ from .call import Call, Caller, Request, Response
 from .config import Config
 from .guard import guarded, say
 from .journal import Journal
+from .owed import Origin, Owed
 from .worker import Worker
 
 RUN = secrets.token_hex(8)
@@ -64,6 +66,11 @@ class Live:
         """Whether a stream ended before anything of it was read."""
         self._ended = False
         self._lock = threading.RLock()
+
+    @property
+    def quiet(self) -> bool:
+        """Whether the request itself is no call and leaves no span."""
+        return self.call.request.billing in ("quiet", "job")
 
     def feed(self, data: Any) -> None:
         """Takes a parsed body or, of a stream, one event."""
@@ -189,6 +196,7 @@ class Recorder:
         self.worker = Worker(config, self.journal)
         self.own_provider: Any = None
         """The lazy global provider, where the distro has set one."""
+        self._owed = Owed()
         self._instance = secrets.token_hex(16)
         self._tracer: tuple[Any, trace.Tracer] | None = None
         for complaint in config.complaints:
@@ -265,14 +273,30 @@ class Recorder:
 
     # -- one call
 
-    def begin(self, request: Request, registered: Caller | None) -> Live:
-        """Starts a call in this context and makes it the current one."""
-        scope = context.current()
-        caller = self.caller(registered, scope)
-        parent = self.parent()
-        tracer = self.their_tracer()
+    def begin(
+        self, request: Request, registered: Caller | None, origin: Origin | None = None, start: int | None = None
+    ) -> Live:
+        """Starts a call.
+
+        Args:
+            request: What is asked.
+            registered: The caller that the client was registered with.
+            origin: Where the call belongs, if that is not here.
+            start: When it started, in nanoseconds since the epoch, if that is not now.
+        """
+        if origin is None:
+            scope = context.current()
+            invocation = None if scope is None else scope.invocation
+            origin = Origin(self.caller(registered, scope), self.parent(), request.model, invocation)
+            around = None
+        else:
+            around = otel.Context()
+            if origin.parent is not None:
+                around = trace.set_span_in_context(_ids_only(origin.parent), around)
+        caller, parent = origin.caller, origin.parent
+        tracer = None if request.billing in ("quiet", "job") else self.their_tracer()
         span: Span | None = None
-        start = time.time_ns()
+        start = start or time.time_ns()
         if tracer is not None:
             fields = {"kind": "call", "op": request.operation, "provider": request.provider, "model": request.model}
             fields |= {"host": request.host, "port": request.port, "stream": request.stream or None}
@@ -282,6 +306,7 @@ class Recorder:
                 kind=SpanKind.CLIENT,
                 attributes=telemetry.start_attributes(fields),
                 start_time=start,
+                context=around,
             )
             found = span.get_span_context()
             trace_id, span_id, sampled = found.trace_id, found.span_id, found.trace_flags.sampled
@@ -291,12 +316,17 @@ class Recorder:
             trace_id, span_id = new_ids(parent[0] if parent else 0)
             sampled = self.sampled(trace_id, parent=parent[2] if parent else None)
         call = Call(request, caller, trace_id, span_id, parent[1] if parent else None, sampled, start)
-        live = Live(self, call, span, None if scope is None else scope.invocation)
+        return Live(self, call, span, origin.invocation)
+
+    def enter(self, live: Live) -> None:
+        """Makes a call the current one of this context, until it is released."""
         attached = None
-        if span is not None or self.own_provider is not None:
-            attached = otel.attach(trace.set_span_in_context(span or _ids_only((trace_id, span_id, sampled))))
+        if not live.quiet and (live.span is not None or self.own_provider is not None):
+            call = live.call
+            attached = otel.attach(
+                trace.set_span_in_context(live.span or _ids_only((call.trace_id, call.span_id, call.sampled)))
+            )
         live.token = (attached, CURRENT.set(live))
-        return live
 
     def release(self, live: Live, error: BaseException | None = None) -> None:
         """Makes the call no longer current: its request has been answered."""
@@ -340,19 +370,51 @@ class Recorder:
             call.status_code = status if type(status) is int else None
         elif call.response is not None and call.response.error is not None:
             call.error = call.response.error
-        guarded(price, call)
+        if call.response is not None and not failed:
+            guarded(self._settle, live, call.response)
+        if live.quiet:
+            return
+        fetched = call.request.billing == "fetch"
+        if not fetched:
+            guarded(price, call)
         call.payload = None
         record = telemetry.of_call(call)
         if live.span is not None:
             record["span"] = "theirs"
         self.keep(record)
-        if live.invocation is not None:
+        if live.invocation is not None and not fetched:
             live.invocation.add(call)
         if live.span is not None:
             live.span.set_attributes(telemetry.attributes(record))
             if call.error is not None:
                 live.span.set_status(Status(StatusCode.ERROR))
             live.span.end(call.end)
+
+    def _settle(self, live: Live, response: Response) -> None:
+        """Notes work whose usage comes later; bills what is completed, once, to whoever started it."""
+        call, request = live.call, live.call.request
+        work = response.id
+        if work is None:
+            return
+        if request.billing == "call":
+            if response.pending and response.usage is None:
+                span = (call.trace_id, call.span_id, call.sampled)
+                self._owed.open(work, Origin(call.caller, span, request.model, live.invocation))
+            return
+        around = None if call.parent_id is None else (call.trace_id, call.parent_id, call.sampled)
+        here = Origin(call.caller, around, request.model, live.invocation)
+        if response.pending:
+            if request.billing == "job":
+                self._owed.open(work, here)
+            return
+        origin = self._owed.settle(work, here if request.billing == "job" else None)
+        if origin is None or not response.billed:
+            return
+        operation = response.operation or request.format.operation
+        billed = replace(request, billing="call", operation=operation, model=origin.model, stream=False)
+        bill = self.begin(billed, None, origin, call.start)
+        bill.call.payload = call.payload
+        bill.end(at=bill.clock + (call.end or call.start) - call.start)
 
     def keep(self, record: dict[str, Any]) -> None:
         """Appends a record to the journal and tells the worker."""
@@ -362,6 +424,11 @@ class Recorder:
 def price(call: Call) -> None:
     """Sets a call's cost, its status and its source; an unknown price leaves no cost at all."""
     response = call.response
+    spends = call.request.spends
+    if spends is not None and call.error is None and (response is None or response.usage is None):
+        response = call.response = replace(response or Response(), usage=spends)
+        if pricing.of_response(response, call.request.provider, call.request.model, call.start)[0] is None:
+            response.usage = None  # what the request states is not what this model is billed by
     if response is None or (response.usage is None and response.stated_cost is None):
         call.cost_status = "partial" if call.partial else "no_usage"
         return
@@ -369,7 +436,7 @@ def price(call: Call) -> None:
     request = call.request
     call.cost, call.cost_source = pricing.of_response(response, request.provider, request.model, call.start)
     if call.cost is not None:
-        call.cost_status = "partial" if call.partial else "priced"
+        call.cost_status = "partial" if call.partial or response.lower_bound else "priced"
 
 
 def error_type(error: BaseException) -> str:

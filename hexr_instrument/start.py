@@ -10,7 +10,15 @@ if TYPE_CHECKING:
     from types import ModuleType
     from typing import Any
 
-MODULES = ("openai._base_client", "anthropic._base_client", "google.genai.models")
+MODULES = (
+    "openai._base_client",
+    "openai.resources.realtime.realtime",
+    "openai.resources.beta.realtime.realtime",
+    "openai.resources.responses.responses",
+    "openai.resources.beta.responses.responses",
+    "anthropic._base_client",
+    "google.genai.models",
+)
 """The modules whose import loads the engine: one line for each provider's table."""
 SERVERS = ("uvicorn.server",)
 """Servers that handle the signals before they import the program, and in the end hand them to what stood there before.

@@ -9,7 +9,7 @@ from __future__ import annotations
 import sys
 import time
 import weakref
-from collections.abc import AsyncIterator, Generator, Iterator
+from collections.abc import AsyncIterator, Callable, Generator, Iterator
 from types import FrameType
 from typing import Any
 
@@ -24,8 +24,14 @@ def live_of(response: Any) -> Live | None:
     return getattr(response, _MARK, None)
 
 
-def defer(response: Any, live: Live) -> None:
-    """Lets the call end when the response's body has been read, is closed, fails, or is dropped."""
+def defer(response: Any, live: Live, late: Callable[[Any], Any] | None = None) -> None:
+    """Lets the call end when the response's body has been read, is closed, fails, or is dropped.
+
+    Args:
+        response: The open HTTP response.
+        live: The call.
+        late: Reads the payload of a closed response that nobody has parsed; None where it cannot be read.
+    """
     kind: Any = response.__class__
     weak = weakref.ref(response)
     closed_at: list[int] = []
@@ -45,6 +51,8 @@ def defer(response: Any, live: Live) -> None:
             if not live.call.request.stream and live.call.payload is None:
                 return  # a JSON body is parsed after it has been read
         _unhook(response)
+        if late is not None and live.call.payload is None and not live.call.request.stream:
+            live.feed(guarded(late, response))
         live.unread = not getattr(response, "is_stream_consumed", True)
         live.end(error or next(iter(lost), None), at=closed_at[0])
 

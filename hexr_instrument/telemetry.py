@@ -41,13 +41,16 @@ def of_call(call: Call) -> Record:
         "cost_source": call.cost_source,
         **of_caller(call.caller),
     }
+    fetched = request.billing == "fetch"
+    if fetched:
+        record |= {"response_id": request.response_id, "cost_status": None}
     if response is not None:
         record |= {
             "served": response.model,
-            "response_id": response.id,
+            "response_id": response.id or request.response_id,
             "finish": list(response.finish_reasons) or None,
             "tier": response.service_tier,
-            "usage": (response.usage.known() if response.usage else None) or None,
+            "usage": (response.usage.known() if response.usage and not fetched else None) or None,
             "extras": response.extras or None,
         }
     return {key: value for key, value in record.items() if value is not None}
@@ -79,7 +82,7 @@ def start_attributes(record: Mapping[str, Any]) -> dict[str, Any]:
         names.REQUEST_MODEL: record.get("model"),
         names.SERVER_ADDRESS: record.get("host"),
         names.SERVER_PORT: record.get("port"),
-        names.REQUEST_STREAM: record.get("stream"),
+        names.REQUEST_STREAM: None if record["op"] == names.FETCH_RESPONSE else record.get("stream"),
         **caller_attributes(record),
     }
     return _present(attributes)
@@ -104,13 +107,15 @@ def attributes(record: Mapping[str, Any]) -> dict[str, Any]:
         return _agent_attributes(record)
     usage: Mapping[str, int] = record.get("usage") or {}
     inputs, outputs = usage.get("input"), usage.get("output")
-    first_chunk: int | None = record.get("first_chunk")
+    fetched = record["op"] == names.FETCH_RESPONSE
+    first_chunk: int | None = None if fetched else record.get("first_chunk")
     cost: int | None = record.get("cost")
     found: dict[str, Any] = {
         **start_attributes(record),
         **_request_attributes(record),
         names.RESPONSE_ID: record.get("response_id"),
         names.RESPONSE_MODEL: record.get("served"),
+        names.RESPONSE_STATUS: (record.get("extras") or {}).get("status") if fetched else None,
         names.FINISH_REASONS: record.get("finish"),
         names.FIRST_CHUNK: None if first_chunk is None else first_chunk / 1e9,
         **{

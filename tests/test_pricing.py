@@ -211,8 +211,8 @@ def test_explanation_shows_each_bucket() -> None:
 
 
 def test_every_count_is_priced_or_refused() -> None:
-    """No field of `Usage` can be overlooked: each is a unit of the table."""
-    assert pricing._COUNTED == tuple(each.name for each in fields(Usage))
+    """No field of `Usage` can be overlooked: each is a unit of the table, or one that has no price at all."""
+    assert {*pricing._COUNTED, *pricing._NEVER_PRICED} == {each.name for each in fields(Usage)}
     assert {*pricing._COUNTED, "cache_write_5m"} <= TABLE["units"].keys()
 
 

@@ -626,10 +626,8 @@ BATCH = {"id": "msgbatch_1", "type": "message_batch", "processing_status": "in_p
     "canceled": 0, "errored": 0, "expired": 0, "processing": 1, "succeeded": 0}}  # fmt: skip
 # fmt: off
 FREE = [
-    ("responses retrieve", "openai", lambda c: c.responses.retrieve("resp_1"), {"id": "resp_1", "object": "response"}),
     ("responses cancel", "openai", lambda c: c.responses.cancel("resp_1"), {"id": "resp_1", "object": "response"}),
     ("responses input tokens", "openai", lambda c: c.responses.input_tokens.count(**RESPONSE), {"input_tokens": 9}),
-    ("chat retrieve", "openai", lambda c: c.chat.completions.retrieve("chatcmpl-1"), {"id": "chatcmpl-1"}),
     ("chat update", "openai", lambda c: c.chat.completions.update("chatcmpl-1", metadata={}), {"id": "chatcmpl-1"}),
     ("openai batch", "openai", lambda c: c.batches.create(
         completion_window="24h", endpoint="/v1/chat/completions", input_file_id="file-1"), {"id": "batch_1"}),
@@ -645,7 +643,7 @@ FREE = [
 def test_what_bills_nothing_is_not_recorded(
     bench: Bench, mode: str, name: str, client: str, make: Callable[[Any], Any], body: dict[str, Any]
 ) -> None:
-    """Fetching, cancelling, counting and creating batches are no calls, though their bodies look like answers."""
+    """Cancelling, counting and creating batches are no calls, though their bodies look like answers."""
     surface = Surface(name, "value", make, client=client)
     bench.server.reply(body={**body, "usage": {"input_tokens": 1, "output_tokens": 1}}, times=2)
     with bench.bare():

@@ -22,6 +22,7 @@ from typing import Any
 from urllib.parse import unquote
 
 from ..call import pick
+from . import sockets, wire_media
 from .loopback import LoopbackHandler, LoopbackServer
 from .routes import OPENAI, RESPONSES, provoked, route, served
 from .wire import JSON, NO_USAGE, Answer, Ask, Reply, Wire, compact
@@ -32,9 +33,10 @@ __all__ = ["NO_USAGE", "ProviderServer", "Received", "Reply", "Sent"]
 
 @dataclass(frozen=True, slots=True)
 class Received:
-    """One request as it arrived."""
+    """One request as it arrived, or one message on a websocket."""
 
     method: str
+    """`MESSAGE` for what is no request."""
     path: str
     """With the query."""
     headers: Mapping[str, str]
@@ -65,7 +67,8 @@ class ProviderServer:
         self._requests: list[Received] = []
         self._sent: list[Sent] = []
         self._scripts: list[tuple[str | None, Reply]] = []
-        self._stored: dict[str, JSON] = {}
+        self._stored: dict[str, list[JSON]] = {}
+        self._due: dict[str, Sent] = {}
         self._number = 0
         provider = self
 
@@ -188,20 +191,39 @@ class ProviderServer:
                     return self._number, reply
             return self._number, None
 
+    def hear(self, received: Received) -> None:
+        """Note a message on a websocket."""
+        with self._lock:
+            self._requests.append(received)
+            self._lock.notify_all()
+
     def note(self, sent: Sent) -> None:
         """Note a billed answer."""
         with self._lock:
             self._sent.append(sent)
 
-    def store(self, body: JSON) -> None:
-        """Keep an answer for a later GET."""
+    def store(self, stages: Sequence[JSON], due: Sent | None = None) -> None:
+        """Keep an answer for later GETs: its states, one after the other; `due` is billed with the last of them."""
+        identifier = stages[0]["id"]
         with self._lock:
-            self._stored[body["id"]] = body
+            self._stored[identifier] = list(stages)
+            if due is not None:
+                self._due[identifier] = due
 
     def stored(self, identifier: str) -> JSON | None:
-        """An answer that was kept."""
+        """The next state of an answer that was kept."""
         with self._lock:
-            return self._stored.get(identifier)
+            stages = self._stored.get(identifier)
+            if not stages:
+                return None
+            if len(stages) == 1 and (due := self._due.pop(identifier, None)) is not None:
+                self._sent.append(
+                    replace(due, usage=stages[0].get("usage"), served=stages[0].get("model") or due.served)
+                )
+            return stages[0] if len(stages) == 1 else stages.pop(0)
+
+
+_COLLECTIONS = ("/responses", "/chat/completions", "/batches", "/runs", "/videos")
 
 
 class _ProviderHandler(LoopbackHandler):
@@ -211,13 +233,16 @@ class _ProviderHandler(LoopbackHandler):
         """A stored response or chat completion."""
         received, number, reply = self._receive()
         ask = self._ask(received, "", number, None)
+        if self.headers.get("upgrade", "").lower() == "websocket":
+            self._talk(ask)
+            return
         if reply is not None and (reply.body is not None or reply.status != 200):
             self._answer(ask, OPENAI, reply, Answer(billed=False), reply.status)
             return
         path, _, query = received.path.partition("?")
         collection, _, identifier = path.rpartition("/")
         stored = self.server_of.stored(identifier)
-        if stored is None or not collection.endswith(("/responses", "/chat/completions")):
+        if stored is None or not collection.endswith(_COLLECTIONS):
             fault = {"message": f"No such object: {identifier}", "type": "invalid_request_error"}
             body = compact({"error": {**fault, "param": None, "code": None}}).encode()
             self.send_whole(404, {"content-type": "application/json", **OPENAI.headers(404, number)}, body)
@@ -246,12 +271,26 @@ class _ProviderHandler(LoopbackHandler):
         self._receive()
         self.send_whole(200, {"content-type": "application/json"}, b'{"deleted":true}')
 
+    def _talk(self, ask: Ask) -> None:
+        accepted = sockets.accept(self.headers.get("sec-websocket-key", ""))
+        self.send_head(101, {"upgrade": "websocket", "connection": "Upgrade", "sec-websocket-accept": accepted})
+        self.wfile.flush()
+        path = ask.path.partition("?")[0]
+        speak = sockets.realtime if path.endswith("/realtime") else sockets.response_socket
+
+        def heard(data: bytes) -> None:
+            self.server_of.hear(Received("MESSAGE", path, {}, data, json.loads(data)))
+
+        for usage in speak(sockets.Socket(self.rfile, self.wfile, heard), ask):
+            self.server_of.note(Sent(path, ask.model, ask.served, usage, stream=True))
+        self.close_connection = True
+
     def _receive(self) -> tuple[Received, int, Reply | None]:
         raw = self.read_body()
         try:
             body: Any = json.loads(raw) if raw else None
-        except ValueError:
-            body = None
+        except ValueError:  # a form, or nothing that can be read
+            body = wire_media.form(raw, self.headers.get("content-type", ""))
         received = Received(self.command, self.path, self.lower_headers(), raw, body)
         return received, *self.server_of.receive(received)
 
@@ -264,8 +303,9 @@ class _ProviderHandler(LoopbackHandler):
         return Ask(received.path, end, body, received.headers, str(model), name, number, int(time.time()))
 
     def _answer(self, ask: Ask, wire: Wire, reply: Reply, answer: Answer, status: int) -> None:
-        if answer.stored:
-            self.server_of.store(answer.stored)
+        if answer.stored or answer.stages:
+            due = None if answer.billed else Sent(ask.route, ask.model, ask.served, None)
+            self.server_of.store(answer.stages or [answer.stored or {}], due)
         if reply.delay:
             time.sleep(reply.delay)
         headers = wire.headers(status, ask.number)
@@ -288,7 +328,7 @@ class _ProviderHandler(LoopbackHandler):
         body = answer.body if isinstance(answer.body, bytes) else _text(answer.body).encode()
         if reply.gate is not None:
             reply.gate.wait()
-        headers = {"content-type": "application/json", **headers, **reply.headers}
+        headers = {"content-type": answer.kind, **headers, **reply.headers}
         if reply.cut_after is None:
             self._bill(ask, answer, stream=False)
             self.send_whole(status, headers, body)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 
-from . import wire_anthropic, wire_gemini, wire_openai, wire_responses
+from . import wire_anthropic, wire_gemini, wire_jobs, wire_media, wire_openai, wire_responses
 from .wire import Wire, frame_data, frame_typed
 
 OPENAI = Wire(
@@ -16,6 +16,20 @@ OPENAI = Wire(
         "/completions": wire_openai.completions,
         "/embeddings": wire_openai.embeddings,
         "/moderations": wire_openai.moderations,
+        "/images/generations": wire_media.images,
+        "/images/edits": wire_media.images,
+        "/images/variations": wire_media.images,
+        "/audio/transcriptions": wire_media.transcriptions,
+        "/audio/translations": wire_media.transcriptions,
+        "/audio/speech": wire_media.speech,
+        "/videos": wire_media.videos,
+        "/videos/extensions": wire_media.videos,
+        "/videos/edits": wire_media.videos,
+        "/remix": wire_media.videos,
+        "/v1/batches": wire_jobs.batches,
+        "/runs": wire_jobs.runs,
+        "/cancel": wire_jobs.cancelled,
+        "/responses/compact": wire_responses.compact_response,
     },
 )
 RESPONSES = Wire(

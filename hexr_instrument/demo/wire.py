@@ -102,6 +102,10 @@ class Answer:
     billed: bool = True
     stored: JSON | None = None
     """What a later GET of its `id` returns."""
+    stages: Sequence[JSON] = ()
+    """What later GETs of it return, one after the other; the last one stays, and is billed when it is first sent."""
+    kind: str = "application/json"
+    """The content type."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -44,6 +44,9 @@ def responses(ask: Ask, reply: Reply) -> Answer:
         **reply.extra,
     }
     stored = None if ask.body.get("store") is False else done
+    if ask.body.get("background") is True and not ask.stream:
+        queued = {**_opened(ask), "status": "queued", **reply.extra}
+        return Answer(body=queued, billed=False, stages=[{**queued, "status": "in_progress"}, done])
     if not ask.stream:
         return Answer(body=done, usage=usage or None, stored=stored)
     events = events_of({**_opened(ask), **reply.extra, "status": "in_progress"}, done)
@@ -54,6 +57,16 @@ def responses(ask: Ask, reply: Reply) -> Answer:
         failure=lambda sent: _failure(ask, sent),
         stored=stored,
     )
+
+
+def compact_response(ask: Ask, reply: Reply) -> Answer:
+    """POST /responses/compact: the whole input becomes one item, which is told in ten words."""
+    turns = items(ask.body, "input") or [ask.body.get("input")]
+    output = compose(Prompt(turns=turns), Reply(text=" ".join(["word"] * 10)))
+    usage = response_usage(output.tokens)
+    item = {"id": f"cmp_{ask.number:048x}", "type": "compaction", "encrypted_content": "none"}
+    head = {"id": f"resp_{ask.number:048x}", "object": "response.compaction", "created_at": ask.now}
+    return Answer(body={**head, "output": [item], "usage": usage, **reply.extra}, usage=usage)
 
 
 def _prompt(ask: Ask) -> Prompt:

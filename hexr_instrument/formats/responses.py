@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any
 
 from ..call import Format, Question, Response, Usage, mapping, number, pick, sequence, text
@@ -74,6 +75,9 @@ def response(payload: Any) -> Response:
         service_tier=text(payload, "service_tier"),
         stated_cost=stated_cost(pick(payload, "usage", "cost")),
         error=(text(payload, "error", "code") or "_OTHER") if failed else None,
+        extras=texts(payload, {"status": "status"}),
+        lower_bound=(number(payload, "tool_usage", "image_gen", "total_tokens") or 0) > 0,
+        pending=text(payload, "status") in ("queued", "in_progress"),
     )
 
 
@@ -110,3 +114,5 @@ def answer(payload: Any) -> str:
 
 
 RESPONSES = Format("responses", "chat", request, response, fold, finished, substance, ask=ask, answer=answer)
+DECISIONS = replace(RESPONSES, name="decisions")
+"""Questions with a fixed set of answers: the usage of responses, and no status."""

@@ -6,5 +6,6 @@ from ..call import Provider
 from .anthropic import ANTHROPIC
 from .google import GOOGLE
 from .openai import OPENAI
+from .openai_sockets import SOCKETS
 
-PROVIDERS: tuple[Provider, ...] = (OPENAI, ANTHROPIC, GOOGLE)
+PROVIDERS: tuple[Provider, ...] = (OPENAI, *SOCKETS, ANTHROPIC, GOOGLE)

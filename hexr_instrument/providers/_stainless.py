@@ -8,64 +8,16 @@ from __future__ import annotations
 
 import copy
 import json
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from typing import Any
 
-from ..call import Format, Outcome, Request, Target, mapping, pick, text
+from ..call import Outcome, Request, Target, mapping, pick
 
 TARGETS = (
     Target("SyncAPIClient.request", "call", ("cast_to", "options")),
     Target("AsyncAPIClient.request", "acall", ("cast_to", "options")),
     Target("BaseClient._process_response_data", "feed", ("data", "response")),
 )
-
-
-def requests(
-    routes: Mapping[str, Format], provider_of: Callable[[Any, str | None, int | None], str]
-) -> Callable[[Any, tuple[Any, ...], Mapping[str, Any], str], Request | None]:
-    """The provider's reader of `request(cast_to, options, ...)`.
-
-    Args:
-        routes: The end of a path -> its format. Longer ends come first.
-        provider_of: (client, host, port) -> who serves it.
-    """
-
-    def request(client: Any, args: tuple[Any, ...], kwargs: Mapping[str, Any], target: str) -> Request | None:
-        options = kwargs.get("options") or (args[1] if len(args) > 1 else None)
-        if (text(options, "method") or "").lower() != "post":
-            return None
-        path = (text(options, "url") or "").partition("?")[0]
-        wire = next((each for end, each in routes.items() if path.endswith(end)), None)
-        if wire is None:
-            return None
-        body: dict[str, Any] = {}
-        for part in (pick(options, "json_data"), pick(options, "extra_json")):
-            if type(part) is dict:
-                body |= part
-        host, port = _address(client)
-        return Request(
-            format=wire,
-            provider=provider_of(client, host, port),
-            model=text(body, "model"),
-            operation=wire.operation,
-            host=host,
-            port=port,
-            stream=body.get("stream") is True,
-            parameters=wire.request(body),
-        )
-
-    return request
-
-
-def _address(client: Any) -> tuple[str | None, int | None]:
-    """Host and port of the client's base URL; both httpx generations have them as attributes."""
-    url = pick(client, "_base_url")
-    host, port = pick(url, "host"), pick(url, "port")
-    if type(host) is not str:
-        return None, None
-    if type(port) is not int:
-        port = 80 if pick(url, "scheme") == "http" else 443
-    return host, port
 
 
 def amend(
@@ -98,12 +50,14 @@ def outcome(result: Any) -> Outcome:
     if raw is None:
         return Outcome()
     if not getattr(raw, "is_closed", True):
-        return Outcome(body=raw)
+        return Outcome(body=raw, late=_json)
     return Outcome(payload=_json(raw))
 
 
 def _json(raw: Any) -> Any:
-    return json.loads(raw.content) if "json" in raw.headers.get("content-type", "") else None
+    """The body of a response that has been read whole and is kept; what was passed on in pieces is gone."""
+    kept = hasattr(raw, "_content") and "json" in raw.headers.get("content-type", "")
+    return json.loads(raw.content) if kept else None
 
 
 def owner(client: Any) -> Any:

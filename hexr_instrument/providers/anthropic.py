@@ -6,7 +6,7 @@ from typing import Any
 
 from ..call import Direct, Provider, Target, text
 from ..formats.messages import MESSAGES
-from . import _stainless, hosts
+from . import _routes, _stainless, hosts
 from ._handle import handle
 
 ROUTES = {"/v1/messages": MESSAGES}
@@ -30,7 +30,7 @@ ANTHROPIC = Provider(
         # From 1.14 on the SDK emits a span with the same tokens, and a traceparent header, for each request.
         Target("start_api_call_span", "mute", optional=True),
     ),
-    request=_stainless.requests(ROUTES, _provider),
+    request=_routes.requests(ROUTES, _provider),
     outcome=_stainless.outcome,
     owner=_stainless.owner,
     handle=handle,

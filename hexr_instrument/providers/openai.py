@@ -5,22 +5,51 @@ from __future__ import annotations
 from typing import Any
 
 from ..call import Direct, Provider, text
+from ..formats.audio import SPEECH, TRANSCRIPTIONS
+from ..formats.batches import BATCHES
 from ..formats.chat import CHAT
 from ..formats.completions import COMPLETIONS
 from ..formats.embeddings import EMBEDDINGS
-from ..formats.responses import RESPONSES
-from . import _stainless, hosts
+from ..formats.images import IMAGES
+from ..formats.responses import DECISIONS, RESPONSES
+from ..formats.runs import RUNS
+from ..formats.videos import EXTENSIONS, VIDEOS
+from . import _routes, _stainless, hosts
 from ._handle import handle
+from ._routes import Route
 
 ROUTES = {
     "/chat/completions": CHAT,
     "/responses": RESPONSES,
+    "/responses/compact": RESPONSES,
     "/completions": COMPLETIONS,
     "/embeddings": EMBEDDINGS,
+    "/decisions": DECISIONS,
+    "/images/generations": IMAGES,
+    "/images/edits": IMAGES,
+    "/images/variations": IMAGES,
+    "/audio/transcriptions": TRANSCRIPTIONS,
+    "/audio/translations": TRANSCRIPTIONS,
+    "/audio/speech": SPEECH,
+    "/videos": VIDEOS,
+    "/videos/edits": VIDEOS,
+    "/remix": VIDEOS,
+    "/videos/extensions": EXTENSIONS,
 }
+_RUNS = "/threads/runs|/threads/[^/]+/runs(?:/[^/]+/(?:submit_tool_outputs|cancel))?"
+OTHERS = (
+    Route("get", "/responses/([^/]+)", RESPONSES, "fetch"),
+    Route("get", "/chat/completions/([^/]+)", CHAT, "fetch"),
+    Route("post", "/responses/[^/]+/cancel", RESPONSES, "quiet"),
+    Route("post", "/batches(?:/[^/]+/cancel)?", BATCHES, "job"),
+    Route("get", "/batches/[^/]+", BATCHES, "job"),
+    Route("post", _RUNS, RUNS, "job"),
+    Route("get", "/threads/[^/]+/runs/[^/]+", RUNS, "job"),
+)
 
 
-def _provider(client: Any, host: str | None, port: int | None) -> str:
+def provider_of(client: Any, host: str | None, port: int | None) -> str:
+    """Who serves a client's calls: its platform, else its host."""
     kinds = {kind.__name__ for kind in type(client).__mro__}
     if "BaseAzureClient" in kinds:
         return "azure.ai.openai"
@@ -36,7 +65,7 @@ OPENAI = Provider(
     name="openai",
     module="openai._base_client",
     targets=_stainless.TARGETS,
-    request=_stainless.requests(ROUTES, _provider),
+    request=_routes.requests(ROUTES, provider_of, OTHERS),
     outcome=_stainless.outcome,
     owner=_stainless.owner,
     handle=handle,

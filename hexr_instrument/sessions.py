@@ -1,0 +1,120 @@
+"""Long connections: many calls on one websocket, in whichever order its messages tell.
+
+A call begins when the program asks for an answer, or with the first message of an answer that nobody asked for (a voice
+agent answers by itself); it ends with the answer's last message. What is under way when the connection ends is partial,
+or has failed with it. Messages that the program reads as bytes and never has parsed are not seen.
+"""
+
+from __future__ import annotations
+
+import weakref
+from typing import Any
+
+from .call import REGISTRATION, Provider, Turn
+from .guard import guarded
+from .recorder import Live, Recorder
+
+_MARK = "_hexr_session"
+
+
+class Session:
+    """The calls of one connection."""
+
+    __slots__ = ("_asked", "_provider", "_recorder", "_state", "_under_way", "owner")
+
+    def __init__(self, provider: Provider, recorder: Recorder, owner: Any) -> None:
+        """Starts without any.
+
+        Args:
+            provider: The table that reads the messages.
+            recorder: Where calls are begun.
+            owner: What carries the registration of the client that opened the connection.
+        """
+        self._provider = provider
+        self._recorder = recorder
+        self.owner = owner
+        self._state: Any = None
+        self._asked: list[Live] = []
+        self._under_way: dict[str, Live] = {}
+
+    def ask(self, connection: Any, args: tuple[Any, ...], kwargs: dict[str, Any], target: str) -> Live | None:
+        """Begins the call that a message which is about to be sent asks for."""
+        live = self._begin(connection, args, kwargs, target)
+        if live is not None:
+            self._asked.append(live)
+        return live
+
+    def refused(self, live: Live, error: BaseException) -> None:
+        """Ends a call whose message could not be sent."""
+        if live in self._asked:
+            self._asked.remove(live)
+        live.end(error)
+
+    def receive(self, connection: Any, message: Any, target: str) -> None:
+        """Gives a message to its call, which ends with its last one."""
+        belongs = self._provider.turn
+        turn = None if belongs is None else belongs(message)
+        if turn is None:
+            return
+        if turn.state is not None:
+            self._state = turn.state
+            return
+        live = self._of(turn, connection, message, target)
+        if live is None:
+            return
+        live.feed(message)
+        if turn.last:
+            self._under_way.pop(turn.key or "", None)
+            live.end()
+
+    def _of(self, turn: Turn, connection: Any, message: Any, target: str) -> Live | None:
+        if turn.key is None:
+            return self._asked.pop(0) if self._asked else None
+        live = self._under_way.get(turn.key)
+        if live is None and turn.asked and (turn.begins or turn.last):
+            lane = (turn.key, "")
+            live = next((each for each in self._asked if each.call.request.lane in lane), None)
+            if live is not None:
+                self._asked.remove(live)
+        if live is None and turn.begins:
+            live = self._begin(connection, (message,), {"state": self._state}, target)
+        if live is not None:
+            self._under_way[turn.key] = live
+        return live
+
+    def _begin(self, connection: Any, args: tuple[Any, ...], kwargs: dict[str, Any], target: str) -> Live | None:
+        request = self._provider.request(connection, args, kwargs, target)
+        if request is None:
+            return None
+        return self._recorder.begin(request, getattr(self.owner, REGISTRATION, None))
+
+    def over(self, error: BaseException | None = None) -> None:
+        """Ends what is under way, because the connection has ended."""
+        left = [*self._asked, *self._under_way.values()]
+        self._asked.clear()
+        self._under_way.clear()
+        for live in left:
+            live.unread = error is None and live.call.payload is None
+            live.end(error)
+
+
+def of(connection: Any) -> Session | None:
+    """The session of a connection, if it has one."""
+    return getattr(connection, _MARK, None)
+
+
+def opened(connection: Any, provider: Provider, recorder: Recorder, opener: Any) -> Session:
+    """The session of a connection, made at the first sight of it; it is over when the connection is dropped.
+
+    Args:
+        connection: The SDK's own object.
+        provider: The table that reads its messages.
+        recorder: Where calls are begun.
+        opener: What opened it, from which the table finds the owner.
+    """
+    session = of(connection)
+    if session is None:
+        session = Session(provider, recorder, provider.owner(opener))
+        setattr(connection, _MARK, session)
+        weakref.finalize(connection, guarded, session.over)
+    return session
