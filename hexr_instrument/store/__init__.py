@@ -17,6 +17,7 @@ from ..journal import lines as whole_lines
 from .file import DATABASE, StoreError, StoreUnwritableError, check, reading
 from .lines import Facet
 from .query import COLUMNS, Filter, Record, Row, costs, fold, records
+from .waiting import Waiting, waiting
 from .write import prune, take_in, take_in_all
 
 __all__ = [
@@ -30,6 +31,7 @@ __all__ = [
     "Store",
     "StoreError",
     "StoreUnwritableError",
+    "Waiting",
     "fold",
 ]
 
@@ -113,6 +115,16 @@ class Store:
             if header is not None and header.get("keep") is False:
                 found += sum(record.get("kind") == "call" for record in whole_lines(path)[0])
         return found
+
+    def backlog(self) -> list[Waiting]:
+        """What waits in the journal, for each destination, the store itself among them.
+
+        Raises:
+            StoreError: the store or the journal cannot be read.
+        """
+        with reading(self.path) as connection:
+            offsets = connection.execute("SELECT name, offset FROM segments") if connection else ()
+            return waiting(self.journal, dict(offsets))
 
     def prune(self, keep_seconds: float = KEEP_SECONDS, keep_bytes: int = KEEP_BYTES) -> int:
         """Removes calls older than `keep_seconds`, and the oldest others until the file fits in `keep_bytes`.
