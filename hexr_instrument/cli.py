@@ -42,6 +42,7 @@ tools:
   calls           the latest calls, one line each
   prices MODEL    what a model costs
   doctor          what is recorded, where it goes, what was or will be lost
+  purge           remove calls from the local store, for good
   demo            a content crew on a local provider server: no key, no network
   env             print the environment that switches recording on:
                   eval "$(hexr-instrument env)"
@@ -49,7 +50,7 @@ tools:
 exit status: that of COMMAND; 127 if it is not found, 126 if it cannot be
 executed, 2 if the options are not usable.
 """
-TOOLS = ("costs", "calls", "prices", "doctor", "demo")
+TOOLS = ("costs", "calls", "prices", "doctor", "purge", "demo")
 _SETTINGS = {
     "--agent": "HEXR_AGENT_NAME",
     "--tenant": "HEXR_AGENT_TENANT",

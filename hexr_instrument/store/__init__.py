@@ -16,6 +16,7 @@ from ..journal import header_of
 from ..journal import lines as whole_lines
 from .file import DATABASE, StoreError, StoreUnwritableError, check, reading
 from .lines import Facet
+from .purge import Purged, purge
 from .query import COLUMNS, Filter, Record, Row, costs, fold, records
 from .waiting import Waiting, waiting
 from .write import prune, take_in, take_in_all
@@ -25,6 +26,7 @@ __all__ = [
     "DATABASE",
     "Facet",
     "Filter",
+    "Purged",
     "Record",
     "Row",
     "State",
@@ -138,6 +140,21 @@ class Store:
         if not (check(self.path) and self.path.exists()):  # nothing was ever stored
             return 0
         return prune(self.path, self.journal, keep_seconds, keep_bytes)
+
+    def purge(self, tenants: Sequence[str] = (), before: int | None = None) -> Purged:
+        """Removes calls for good, here and in the journal.
+
+        Args:
+            tenants: Only calls of these tenants; an empty name is a call without one. All if there are none.
+            before: Only calls that started before this time, in nanoseconds since the epoch.
+
+        Raises:
+            StoreError: as for `ingest`.
+        """
+        self.ingest_all()
+        if not (check(self.path) and (self.path.exists() or self.journal.is_dir())):  # nothing was ever recorded
+            return Purged()
+        return purge(self.path, self.journal, tuple(tenants), before)
 
     # -- asking
 

@@ -9,6 +9,7 @@ from pathlib import Path
 
 from ..call import number, text
 from ..journal import header_of, lines
+from .write import sent
 
 
 @dataclass(slots=True)
@@ -39,7 +40,7 @@ def waiting(journal: Path, taken: Mapping[str, int]) -> list[Waiting]:
         if header is None:
             continue
         destination = text(header, "destination")
-        offset = taken.get(path.name, 0) if destination is None else _sent(path)
+        offset = taken.get(path.name, 0) if destination is None else sent(path)
         into = Waiting(destination)
         while True:
             with contextlib.suppress(FileNotFoundError):  # delivered in the meantime
@@ -62,11 +63,3 @@ def waiting(journal: Path, taken: Mapping[str, int]) -> list[Waiting]:
             times = [each for each in (whole.oldest, into.oldest) if each is not None]
             whole.oldest = min(times, default=None)
     return list(found.values())
-
-
-def _sent(path: Path) -> int:
-    """Up to which byte a segment's endpoint has taken it, as the worker notes beside it."""
-    try:
-        return int(path.with_suffix(".sent").read_bytes())
-    except (OSError, ValueError):
-        return 0
