@@ -10,6 +10,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TypeVar
 
+from . import redact
+
 T = TypeVar("T")
 
 KEEP_SECONDS = 90 * 86400
@@ -68,6 +70,12 @@ VARIABLES = (
         "HEXR_EXIT_TIMEOUT; `off` leaves them alone.",
     ),
     Variable("HEXR_NATIVE_SPANS", "mute", "`keep` leaves on the spans that an SDK emits itself for the same request."),
+    Variable(
+        "HEXR_REDACT",
+        "mask",
+        "What stands in a record for a key, an e-mail address, a file path, a URL's user or query: `mask` puts the kind "
+        "(`[key]`), `hash` also a short stable hash, and this in names of agents, tenants, roles and labels too.",
+    ),
     Variable("HEXR_DEBUG", "false", "`true` prints faults of the boot file to stderr."),
     Variable("OTEL_SDK_DISABLED", "false", "`true` is the same as HEXR_DISABLED."),
     Variable(
@@ -196,9 +204,9 @@ def _url(value: str) -> str:
 
 
 def _shown(value: str) -> str:
-    """A wrong value as one short line; what may be a password before an `@` is not shown."""
+    """A wrong value as one short line; what may be a password before an `@`, or any other secret, is not shown."""
     _, at, behind = value.rpartition("@")
-    shown = repr(f"***@{behind}" if at else value)
+    shown = repr(redact.text(f"***@{behind}" if at else value))
     return shown if len(shown) <= 80 else f"{shown[:77]}..."
 
 
@@ -221,6 +229,8 @@ class Config:
     signals: bool
     """Whether SIGTERM and SIGHUP wait for delivery."""
     native_spans: bool
+    redact: str
+    """`mask` or `hash`."""
     stream_usage: tuple[str, ...]
     """Hosts whose chat streams are made to carry usage; `*` is every host."""
     sampler: str
@@ -286,6 +296,7 @@ class Config:
             signals=read("HEXR_SIGNALS", _choice("wait", "off"), "wait") == "wait",
             stream_usage=read("HEXR_STREAM_USAGE", _hosts, _USAGE_HOSTS),
             native_spans=read("HEXR_NATIVE_SPANS", _choice("mute", "keep"), "mute") == "keep",
+            redact=read("HEXR_REDACT", _choice(*redact.MODES), redact.MODES[0]),
             sampler=read("OTEL_TRACES_SAMPLER", _choice(*_SAMPLERS), "parentbased_always_on"),
             ratio=read("OTEL_TRACES_SAMPLER_ARG", _ratio, 1.0),
             service=service,

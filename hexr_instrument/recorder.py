@@ -19,6 +19,7 @@ from .call import Call, Caller, Request, Response
 from .config import Config
 from .guard import guarded, say
 from .journal import Journal
+from .redact import Redactor
 from .worker import Worker
 
 RUN = secrets.token_hex(8)
@@ -100,7 +101,7 @@ class Invocation:
 
     def __init__(self, recorder: Recorder, caller: Caller) -> None:
         self._recorder = recorder
-        self._caller = caller
+        self._caller = caller = recorder.redact.caller(caller)
         self._lock = threading.RLock()
         self._generation = recorder.worker.generation
         self._start = time.time_ns()
@@ -185,6 +186,7 @@ class Recorder:
     def __init__(self, config: Config) -> None:
         """Reads nothing and opens nothing; complaints of the configuration are said here, once."""
         self.config = config
+        self.redact = Redactor(config.redact)
         self.journal = Journal(config.store, self._header)
         self.worker = Worker(config, self.journal)
         self.own_provider: Any = None
@@ -202,8 +204,8 @@ class Recorder:
             "v": 1,
             "kind": "segment",
             "pid": os.getpid(),
-            "run": config.run or RUN,
-            "service": config.service,
+            "run": self.redact.word(config.run or RUN),
+            "service": None if config.service is None else self.redact.identity(config.service),
             "resource": self.resource(),
             "prices": pricing.version(),
             "destination": config.destination,
@@ -226,7 +228,10 @@ class Recorder:
 
     def resource(self) -> dict[str, Any]:
         """The resource's attributes: the environment's, and an instance id of this very process."""
-        return {**dict(self.config.resource), "service.instance.id": f"{self._instance}-{os.getpid()}"}
+        return {
+            **self.redact.resource(dict(self.config.resource)),
+            "service.instance.id": f"{self._instance}-{os.getpid()}",
+        }
 
     # -- where a span belongs
 
@@ -269,6 +274,8 @@ class Recorder:
         """Starts a call in this context and makes it the current one."""
         scope = context.current()
         caller = self.caller(registered, scope)
+        if request.model is not None:
+            request.model = self.redact.model(request.model)  # a span's name has it
         parent = self.parent()
         tracer = self.their_tracer()
         span: Span | None = None
@@ -315,11 +322,13 @@ class Recorder:
         labels = around.labels
         if config.labels:
             labels = tuple(sorted({**dict(config.labels), **dict(around.labels)}.items()))
-        return Caller(
-            near.agent or around.agent or config.agent,
-            near.role or around.role or config.role,
-            near.tenant or around.tenant or config.tenant,
-            labels,
+        return self.redact.caller(
+            Caller(
+                near.agent or around.agent or config.agent,
+                near.role or around.role or config.role,
+                near.tenant or around.tenant or config.tenant,
+                labels,
+            )
         )
 
     def finish(self, live: Live, error: BaseException | None) -> None:
@@ -342,7 +351,7 @@ class Recorder:
             call.error = call.response.error
         guarded(price, call)
         call.payload = None
-        record = telemetry.of_call(call)
+        record = self.redact.record(telemetry.of_call(call))
         if live.span is not None:
             record["span"] = "theirs"
         self.keep(record)

@@ -22,7 +22,7 @@ MANY = 64
 MODES = ("mask", "hash")
 _KEYS = r"""
     (?<![A-Za-z0-9])(?:
-        (?:sk|pk|rk|xai|pplx|key)-[A-Za-z0-9_-]{8,}                     # OpenAI, Anthropic, Stripe, xAI, Perplexity
+        (?:sk|pk|rk|xai|pplx|key)-[A-Za-z0-9_*-]{8,}                    # OpenAI, Anthropic, Stripe, xAI, Perplexity
       | (?:sk|pk|rk)_(?:live|test)_\w{8,}                               # Stripe
       | (?:gsk|hf|r8|npm|nvapi|fw|esecret)[_-][A-Za-z0-9_-]{16,}        # Groq, Hugging Face, Replicate, NVIDIA, ...
       | gh[pousr]_\w{16,} | github_pat_\w{16,} | glpat-[\w-]{16,}
@@ -34,15 +34,15 @@ _KEYS = r"""
   | (?i:\b(?:bearer|basic)\s+[\w.~+/=:-]{6,})
   | (?i:(?:api|access|private|secret|auth|subscription|signing)?[-_. ]?
       (?:key|token|secret|passwd|password|pwd|credentials?|authorization|signature|sig)
-      ["']?\s*[=:]\s*["']?)[^\s"',;&)\]}]{4,}
+      ["']?\s*[=:]\s*["']?(?:bearer\s+|basic\s+)?)[^\s"',;&)\]}]{4,}
   | -----BEGIN[\s\S]*
 """
 _KEY = re.compile(_KEYS, re.VERBOSE)
 _USER = re.compile(r"(?<=://)[^/\s@]+(?=@)")
 _QUERY = re.compile(r"(?<=[\w/])\?[^\s#]*=[^\s#]*|(?<=[\w/])\?(?=\w)[^\s]{16,}")
-_MAIL = re.compile(r"[\w.+-]+@[\w-]+(?:\.[\w-]+)+")
+_MAIL = re.compile(r"(?<![\w.+-])[\w.+-]+@[\w-]+(?:\.[\w-]+)+")
 _PATH = re.compile(
-    r"(?<![\w:/.~<-])(?:~?/[\w.@+-]+(?:/[\w.@+ -]*[\w.@+-])+/?|~/[\w.@+-]+)"  # two steps at least: /v1 is none
+    r"(?<![\w:/.~<-])(?:~?/[\w.@+-]+(?:/[\w.@+-]+)+/?|~/[\w.@+-]+)"  # two steps at least: /v1 is none
     r"|\bfile:/+[^\s]+"
     r"|(?<![\w])[A-Za-z]:[\\/][^\s\"'<>|]+|\\\\[\w.$-]+\\[^\s\"'<>|]+"
 )
