@@ -236,7 +236,7 @@ class Config:
     sampler: str
     ratio: float
     service: str | None
-    resource: tuple[tuple[str, str], ...]
+    resource: tuple[tuple[str, str], ...] = field(repr=False)
     exporters: tuple[str, ...]
     """Span exporters by name; empty means the embedded default."""
     protocol: str

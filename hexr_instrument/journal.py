@@ -68,8 +68,8 @@ class Segment:
 def _private(directory: Path) -> None:
     """Makes the directory and its parent for this user alone, and refuses, as OSError, what must not be trusted."""
     private.make(directory.parent)
-    private.make(directory)
     private.close(directory)  # nobody else has any business there
+    private.make(directory)
 
 
 class Journal:

@@ -59,5 +59,8 @@ def make(directory: Path) -> None:
 
 def close(directory: Path) -> None:
     """Takes a directory of our own away from everybody else, however it came to be open; raises OSError."""
-    if os.name != "nt" and directory.stat().st_mode & 0o022:
+    if not hasattr(os, "geteuid") or not os.path.lexists(directory):
+        return
+    status = os.lstat(directory)
+    if stat.S_ISDIR(status.st_mode) and status.st_uid == os.geteuid() and status.st_mode & 0o022:
         directory.chmod(0o700)
