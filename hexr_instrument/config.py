@@ -10,8 +10,6 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TypeVar
 
-from . import redact
-
 T = TypeVar("T")
 
 KEEP_SECONDS = 90 * 86400
@@ -205,6 +203,8 @@ def _url(value: str) -> str:
 
 def _shown(value: str) -> str:
     """A wrong value as one short line; what may be a password before an `@`, or any other secret, is not shown."""
+    from . import redact  # noqa: PLC0415  (only where a value is wrong)
+
     _, at, behind = value.rpartition("@")
     shown = repr(redact.text(f"***@{behind}" if at else value))
     return shown if len(shown) <= 80 else f"{shown[:77]}..."
@@ -296,7 +296,7 @@ class Config:
             signals=read("HEXR_SIGNALS", _choice("wait", "off"), "wait") == "wait",
             stream_usage=read("HEXR_STREAM_USAGE", _hosts, _USAGE_HOSTS),
             native_spans=read("HEXR_NATIVE_SPANS", _choice("mute", "keep"), "mute") == "keep",
-            redact=read("HEXR_REDACT", _choice(*redact.MODES), redact.MODES[0]),
+            redact=read("HEXR_REDACT", _choice("mask", "hash"), "mask"),
             sampler=read("OTEL_TRACES_SAMPLER", _choice(*_SAMPLERS), "parentbased_always_on"),
             ratio=read("OTEL_TRACES_SAMPLER_ARG", _ratio, 1.0),
             service=service,

@@ -19,7 +19,6 @@ LIMIT = 256
 """Characters that are kept of a text."""
 MANY = 64
 """Items that are kept of a list: of stop sequences, of reasons of many choices."""
-MODES = ("mask", "hash")
 _KEYS = r"""
     (?<![A-Za-z0-9])(?:
         (?:sk|pk|rk|xai|pplx|key)-[A-Za-z0-9_*-]{8,}                    # OpenAI, Anthropic, Stripe, xAI, Perplexity
