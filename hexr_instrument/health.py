@@ -76,7 +76,7 @@ def notes(store: Path, since: int = 0) -> list[Mapping[str, Any]]:
         return []
     found: list[Mapping[str, Any]] = []
     for line in data.splitlines():
-        with contextlib.suppress(ValueError):
+        with contextlib.suppress(ValueError, RecursionError):
             entry: dict[str, Any] | None = json.loads(line)
             if isinstance(entry, dict) and type(entry.get("time")) is int and entry["time"] >= since:
                 found.append(entry)

@@ -165,7 +165,7 @@ def _objects(data: bytes) -> Iterator[dict[str, Any]]:
     for line in data.splitlines():
         try:
             record = json.loads(line)
-        except ValueError:
+        except (ValueError, RecursionError):  # RecursionError: a line of nothing but brackets
             continue
         if isinstance(record, dict):
             yield record

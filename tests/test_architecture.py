@@ -77,6 +77,7 @@ RULES: dict[str, set[str]] = {
         "config",
         "health",
         "names",
+        "outbox",
         "pricing",
         "private",
         "providers",

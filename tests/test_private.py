@@ -16,7 +16,7 @@ import pytest
 from support import ROOT, Run, clean_environment, records
 from test_secrets import Sink, sink
 
-from hexr_instrument import private
+from hexr_instrument import health, private
 from hexr_instrument.boot import boot_directory
 from hexr_instrument.config import Config, endpoint
 from hexr_instrument.demo.providers import ProviderServer
@@ -192,6 +192,49 @@ def test_a_user_without_a_home_is_recorded(run: Run, tmp_path: Path) -> None:
     assert len([each for each in records(store) if each["kind"] == "call"]) == 1
 
 
+def test_hostile_settings_are_bounded(run: Run) -> None:
+    """Values of 60 kB, with control characters, numbers out of any range, brackets: short lines, defaults, a record."""
+    long = "x" * 60_000
+    done = run(
+        CALL.format(umask=0o77),
+        HEXR_LABELS=f"team={long},b\x1b[31m={long}",
+        HEXR_AGENT_NAME=long,
+        HEXR_KEEP="9" * 400 + "d",
+        HEXR_EXIT_TIMEOUT="nan",
+        HEXR_STREAM_USAGE="[" * 60_000,
+        OTEL_TRACES_SAMPLER_ARG="inf",
+        OTEL_RESOURCE_ATTRIBUTES=f"a={long},../../etc=%00%ff",
+        OTEL_EXPORTER_OTLP_PROTOCOL=long,
+    )
+    assert (done.returncode, done.out) == (0, "done\n")
+    assert all(len(line) < 250 for line in done.err.splitlines())
+    (call,) = done.calls
+    assert len(call["agent"]) == len(call["labels"]["team"]) == 256
+
+
+def test_hostile_files_in_the_store_break_no_tool(run: Run, tmp_path: Path) -> None:
+    """Brackets without end, NaN, huge numbers, half lines, foreign bytes: each good call beside them is shown."""
+    done = run(CALL.format(umask=0o77))
+    (good,) = (done.store / "journal").glob("*.jsonl")
+    head, line = good.read_bytes().splitlines()
+    bad = [b"[" * 200_000, b'{"kind":"call","id":NaN}', b'{"kind":"call","cost":1e999}', b"\xff\x00", b'{"a":' * 99_999]
+    bad += [b"9" * 100_000, b'{"kind":"segment","v":1}', b"null", line[: len(line) // 2]]
+    (done.store / "journal" / "1-1-a.jsonl").write_bytes(b"\n".join([head, *bad, line]) + b"\n")
+    (done.store / "journal" / "2-1-a.jsonl").write_bytes(b"[" * 200_000 + b"\n")
+    (done.store / "health.jsonl").write_bytes(b"\n".join([*bad, b'{"time":1,"kind":["x"],"reason":{},"count":"many"}']))
+    for tool in (("doctor", "--quick"), ("costs",), ("calls", "--json"), ("doctor", "--quick"), ("purge",)):
+        shown = subprocess.run(
+            [sys.executable, "-m", "hexr_instrument", *tool],
+            env=clean_environment(HEXR_STORE=str(done.store)),
+            capture_output=True,
+            text=True,
+            check=False,
+        )
+        assert (shown.returncode, shown.stderr) == (0, ""), tool
+        if tool[0] == "calls":
+            assert len(json.loads(shown.stdout)["calls"]) == 1
+
+
 # -- interpreter start
 
 
@@ -242,7 +285,7 @@ def test_a_process_with_borrowed_rights_is_not_recorded(change: str) -> None:
 
 
 def test_a_redirect_of_the_endpoint_is_not_followed(run: Run, sink: Sink, tmp_path: Path) -> None:
-    """Neither headers nor calls go to where it points; the calls wait, and doctor says what is wrong."""
+    """Neither headers nor calls go to where it points; what it did not take is counted, and doctor says what is wrong."""
     seen: list[str] = []
 
     class Elsewhere(BaseHTTPRequestHandler):
@@ -273,7 +316,9 @@ def test_a_redirect_of_the_endpoint_is_not_followed(run: Run, sink: Sink, tmp_pa
             Elsewhere.status = status
             done = run(source, HEXR_STORE=str(tmp_path / str(status)), **variables)
             assert (done.returncode, done.out) == (0, "done\n")
-            assert len(done.calls) == 1, "what was not taken waits"
+            (note,) = health.notes(done.store)
+            assert (note["kind"], note["count"]) == ("refused", 1)
+            assert str(status) in note["reason"]
         shown = subprocess.run(
             [sys.executable, "-m", "hexr_instrument", "doctor", "--json"],
             env=clean_environment(HEXR_STORE=str(tmp_path / "302"), **variables),

@@ -23,6 +23,7 @@ from .. import boot, health, pricing, private, redact
 from ..call import Provider
 from ..config import Config, endpoint, is_true, on_python_path
 from ..names import package_version
+from ..outbox import WAITING_BYTES, WAITING_SECONDS
 from ..providers import PROVIDERS
 from ..store import DATABASE, Store, StoreError
 from . import emit, iso, moment, plain, probe, styled
@@ -34,8 +35,6 @@ PATIENCE = 60.0
 STALE = 90
 """Days after which a price table is said to be stale."""
 DAY = 86400 * 10**9
-WAITING_LIMIT = (50 << 20, 2 * DAY)
-"""How much and how long calls wait for an endpoint; the worker drops the oldest beyond it."""
 EXIT_TROUBLE = 1
 _EPILOG = """\
 Changes nothing, sends nothing but an empty export request, and starts one
@@ -369,7 +368,7 @@ def _waiting(
         section.ok(f"{what} in the journal, for the next `costs`")
     elif destination != config.destination:
         section.note(f"{what} for another endpoint than this environment's")
-    elif size > WAITING_LIMIT[0] * 0.8 or age > WAITING_LIMIT[1] * 0.5:
+    elif size > WAITING_BYTES * 0.8 or age > WAITING_SECONDS * 10**9 / 2:
         section.problem(f"{what} for the endpoint: beyond 48 h or 50 MiB the oldest are dropped")
     else:
         section.note(f"{what} for the endpoint")
