@@ -13,6 +13,10 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import NoReturn
 
+from .boot import boot_directory, environment, refusal
+
+__all__ = ["boot_directory", "environment", "main"]
+
 USAGE = """\
 usage: hexr-instrument [--agent NAME] [--tenant NAME] [--role NAME] [--store PATH]
                        [--report] [--] COMMAND [ARG ...]
@@ -37,6 +41,8 @@ tools:
   costs           who spent what: agent (tenant) > role > model
   calls           the latest calls, one line each
   prices MODEL    what a model costs
+  doctor          what is recorded, where it goes, what was or will be lost
+  purge           remove calls from the local store, for good
   demo            a content crew on a local provider server: no key, no network
   env             print the environment that switches recording on:
                   eval "$(hexr-instrument env)"
@@ -44,7 +50,7 @@ tools:
 exit status: that of COMMAND; 127 if it is not found, 126 if it cannot be
 executed, 2 if the options are not usable.
 """
-TOOLS = ("costs", "calls", "prices", "demo")
+TOOLS = ("costs", "calls", "prices", "doctor", "purge", "demo")
 _SETTINGS = {
     "--agent": "HEXR_AGENT_NAME",
     "--tenant": "HEXR_AGENT_TENANT",
@@ -125,26 +131,12 @@ def _launch(arguments: list[str]) -> int:
             raise UsageError(f"options of a tool come after its name: hexr-instrument {arguments[0]} --help")
         reason = "command not found" if status == 127 else "cannot be executed"
         return _complain(f"{arguments[0]}: {reason}", status)
+    if (why := refusal()) is not None:
+        _complain(why, 0)
     _warn_of_stranger(arguments[0], path)
     if report or os.name == "nt":
         return _run_child(path, arguments, environ, report=report)
     _execute(path, arguments, environ)
-
-
-def boot_directory() -> Path:
-    """The folder that holds our sitecustomize.py, and nothing else."""
-    package = Path(__file__).resolve().parent
-    boot = package / "_boot"
-    return boot if (boot / "sitecustomize.py").exists() else package.parent / "sitecustomize"
-
-
-def environment(environ: Mapping[str, str], settings: Mapping[str, str]) -> dict[str, str]:
-    """The environment of a recorded program: our folder first on PYTHONPATH, and the settings."""
-    boot = str(boot_directory())
-    before = environ.get("PYTHONPATH", "")
-    # An empty entry is the working directory: the user's stays, and an empty variable must not become one.
-    rest = [entry for entry in before.split(os.pathsep) if entry != boot] if before else []
-    return {**environ, **settings, "PYTHONPATH": os.pathsep.join([boot, *rest])}
 
 
 def _given(environ: Mapping[str, str]) -> dict[str, str]:

@@ -6,7 +6,7 @@ import hashlib
 import os
 import re
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TypeVar
 
@@ -68,6 +68,12 @@ VARIABLES = (
         "HEXR_EXIT_TIMEOUT; `off` leaves them alone.",
     ),
     Variable("HEXR_NATIVE_SPANS", "mute", "`keep` leaves on the spans that an SDK emits itself for the same request."),
+    Variable(
+        "HEXR_REDACT",
+        "mask",
+        "What stands in a record for a key, an e-mail address, a file path, a URL's user or query: `mask` puts the kind "
+        "(`[key]`), `hash` also a short stable hash, and this in names of agents, tenants, roles and labels too.",
+    ),
     Variable("HEXR_DEBUG", "false", "`true` prints faults of the boot file to stderr."),
     Variable("OTEL_SDK_DISABLED", "false", "`true` is the same as HEXR_DISABLED."),
     Variable(
@@ -85,6 +91,12 @@ VARIABLES = (
     ),
     Variable("OTEL_PYTHON_EXPORTER_OTLP_HTTP_TRACES_CREDENTIAL_PROVIDER", "none", "The same for spans only."),
     Variable("OTEL_EXPORTER_OTLP_HEADERS", "none", "Headers for the endpoint; also per signal. Never on disk."),
+    Variable(
+        "OTEL_EXPORTER_OTLP_CERTIFICATE",
+        "the system's",
+        "Authorities of the endpoint, a PEM file; also per signal, as `..._CLIENT_CERTIFICATE`, `..._CLIENT_KEY` and "
+        "(grpc) `..._INSECURE`. Read by the exporters, and by `doctor` as it tries the endpoint.",
+    ),
     Variable("OTEL_TRACES_EXPORTER", "otlp where an endpoint is set", "`otlp`, `console` or `none`."),
     Variable("OTEL_TRACES_SAMPLER", "parentbased_always_on", "Thins exported spans; costs stay complete."),
     Variable("OTEL_TRACES_SAMPLER_ARG", "1.0", "The ratio of a `traceidratio` sampler."),
@@ -190,9 +202,11 @@ def _url(value: str) -> str:
 
 
 def _shown(value: str) -> str:
-    """A wrong value as one short line; what may be a password before an `@` is not shown."""
+    """A wrong value as one short line; what may be a password before an `@`, or any other secret, is not shown."""
+    from . import redact  # noqa: PLC0415  (only where a value is wrong)
+
     _, at, behind = value.rpartition("@")
-    shown = repr(f"***@{behind}" if at else value)
+    shown = repr(redact.text(f"***@{behind}" if at else value))
     return shown if len(shown) <= 80 else f"{shown[:77]}..."
 
 
@@ -215,12 +229,14 @@ class Config:
     signals: bool
     """Whether SIGTERM and SIGHUP wait for delivery."""
     native_spans: bool
+    redact: str
+    """`mask` or `hash`."""
     stream_usage: tuple[str, ...]
     """Hosts whose chat streams are made to carry usage; `*` is every host."""
     sampler: str
     ratio: float
     service: str | None
-    resource: tuple[tuple[str, str], ...]
+    resource: tuple[tuple[str, str], ...] = field(repr=False)
     exporters: tuple[str, ...]
     """Span exporters by name; empty means the embedded default."""
     protocol: str
@@ -280,6 +296,7 @@ class Config:
             signals=read("HEXR_SIGNALS", _choice("wait", "off"), "wait") == "wait",
             stream_usage=read("HEXR_STREAM_USAGE", _hosts, _USAGE_HOSTS),
             native_spans=read("HEXR_NATIVE_SPANS", _choice("mute", "keep"), "mute") == "keep",
+            redact=read("HEXR_REDACT", _choice("mask", "hash"), "mask"),
             sampler=read("OTEL_TRACES_SAMPLER", _choice(*_SAMPLERS), "parentbased_always_on"),
             ratio=read("OTEL_TRACES_SAMPLER_ARG", _ratio, 1.0),
             service=service,
@@ -312,6 +329,49 @@ def default_store(environ: Mapping[str, str]) -> Path:
         return Path(state) / "hexr"
     temporary = environ.get("TMPDIR") or "/tmp"  # noqa: S108  (files there are created for this user alone)
     return Path(temporary) / f"hexr-{os.getuid()}"
+
+
+@dataclass(frozen=True, slots=True)
+class Endpoint:
+    """Where one signal goes, as the official exporters read it. It may hold credentials: never printed or written."""
+
+    url: str
+    headers: tuple[tuple[str, str], ...] = field(default=(), repr=False)
+    certificate: str | None = None
+    """File of the authorities that may vouch for the server, in PEM."""
+    identity: tuple[str, str] | None = None
+    """Files of this client's own certificate and key."""
+    insecure: bool = False
+    """gRPC without TLS, where the URL does not say."""
+
+
+def endpoint(signal: str, protocol: str, environ: Mapping[str, str]) -> Endpoint:
+    """The OTLP endpoint of a signal (`traces`, `metrics`, `logs`), by the rules of the specification."""
+    from urllib.parse import unquote  # noqa: PLC0415  (only for tools)
+
+    def read(name: str) -> str:
+        own = environ.get(f"OTEL_EXPORTER_OTLP_{signal.upper()}_{name}", "").strip()
+        return own or environ.get(f"OTEL_EXPORTER_OTLP_{name}", "").strip()
+
+    url = environ.get(f"OTEL_EXPORTER_OTLP_{signal.upper()}_ENDPOINT", "").strip()
+    if not url:
+        general = environ.get("OTEL_EXPORTER_OTLP_ENDPOINT", "").strip()
+        grpc = protocol == "grpc"
+        url = general or ("http://localhost:4317" if grpc else "http://localhost:4318")
+        url = url if grpc else f"{url.rstrip('/')}/v1/{signal}"
+    pairs = [pair.partition("=") for pair in read("HEADERS").split(",")]
+    return Endpoint(
+        url,
+        tuple((unquote(name.strip()).lower(), unquote(value.strip())) for name, equals, value in pairs if equals),
+        read("CERTIFICATE") or None,
+        (read("CLIENT_CERTIFICATE"), read("CLIENT_KEY")) if read("CLIENT_CERTIFICATE") and read("CLIENT_KEY") else None,
+        read("INSECURE").lower() == "true",
+    )
+
+
+def on_python_path(folder: Path, environ: Mapping[str, str]) -> bool:
+    """Whether Python looks for modules there, by PYTHONPATH."""
+    return str(folder) in environ.get("PYTHONPATH", "").split(os.pathsep)
 
 
 def any_set(*names: str) -> bool:

@@ -14,6 +14,8 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+from . import private
+
 LIMIT = 256 << 10
 """Size in bytes at which the older half of the notes gives way."""
 
@@ -38,6 +40,8 @@ def note(store: Path, kind: str, reason: str, count: int = 1, **fields: Any) -> 
     )
     flags = os.O_WRONLY | os.O_APPEND | os.O_CREAT | getattr(os, "O_NOFOLLOW", 0)
     with contextlib.suppress(OSError):
+        if private.fault(store) is not None:
+            return
         path = file_of(store)
         file = os.open(path, flags, 0o600)
         try:
@@ -72,7 +76,7 @@ def notes(store: Path, since: int = 0) -> list[Mapping[str, Any]]:
         return []
     found: list[Mapping[str, Any]] = []
     for line in data.splitlines():
-        with contextlib.suppress(ValueError):
+        with contextlib.suppress(ValueError, RecursionError):
             entry: dict[str, Any] | None = json.loads(line)
             if isinstance(entry, dict) and type(entry.get("time")) is int and entry["time"] >= since:
                 found.append(entry)

@@ -22,6 +22,7 @@ try:
 except ImportError:  # Windows has no flock; there, segments are taken in by age
     fcntl = None
 
+from . import private
 from .guard import say
 
 MEMORY_LIMIT = 8192
@@ -65,10 +66,10 @@ class Segment:
 
 
 def _private(directory: Path) -> None:
-    """Makes the directory and its parent for this user alone, whatever the umask."""
-    if not directory.is_dir():
-        directory.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
-        directory.mkdir(mode=0o700, exist_ok=True)
+    """Makes the directory and its parent for this user alone, and refuses, as OSError, what must not be trusted."""
+    private.make(directory.parent)
+    private.close(directory)  # nobody else has any business there
+    private.make(directory)
 
 
 class Journal:
@@ -164,7 +165,7 @@ def _objects(data: bytes) -> Iterator[dict[str, Any]]:
     for line in data.splitlines():
         try:
             record = json.loads(line)
-        except ValueError:
+        except (ValueError, RecursionError):  # RecursionError: a line of nothing but brackets
             continue
         if isinstance(record, dict):
             yield record

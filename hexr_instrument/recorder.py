@@ -21,6 +21,7 @@ from .config import Config
 from .guard import guarded, say
 from .journal import Journal
 from .owed import Origin, Owed
+from .redact import Redactor
 from .worker import Worker
 
 RUN = secrets.token_hex(8)
@@ -107,7 +108,7 @@ class Invocation:
 
     def __init__(self, recorder: Recorder, caller: Caller) -> None:
         self._recorder = recorder
-        self._caller = caller
+        self._caller = caller = recorder.redact.caller(caller)
         self._lock = threading.RLock()
         self._generation = recorder.worker.generation
         self._start = time.time_ns()
@@ -192,6 +193,7 @@ class Recorder:
     def __init__(self, config: Config) -> None:
         """Reads nothing and opens nothing; complaints of the configuration are said here, once."""
         self.config = config
+        self.redact = Redactor(config.redact)
         self.journal = Journal(config.store, self._header)
         self.worker = Worker(config, self.journal)
         self.own_provider: Any = None
@@ -210,8 +212,8 @@ class Recorder:
             "v": 1,
             "kind": "segment",
             "pid": os.getpid(),
-            "run": config.run or RUN,
-            "service": config.service,
+            "run": self.redact.word(config.run or RUN),
+            "service": None if config.service is None else self.redact.identity(config.service),
             "resource": self.resource(),
             "prices": pricing.version(),
             "destination": config.destination,
@@ -234,7 +236,10 @@ class Recorder:
 
     def resource(self) -> dict[str, Any]:
         """The resource's attributes: the environment's, and an instance id of this very process."""
-        return {**dict(self.config.resource), "service.instance.id": f"{self._instance}-{os.getpid()}"}
+        return {
+            **self.redact.resource(dict(self.config.resource)),
+            "service.instance.id": f"{self._instance}-{os.getpid()}",
+        }
 
     # -- where a span belongs
 
@@ -284,6 +289,8 @@ class Recorder:
             origin: Where the call belongs, if that is not here.
             start: When it started, in nanoseconds since the epoch, if that is not now.
         """
+        if request.model is not None:
+            request.model = self.redact.model(request.model)  # a span's name has it
         if origin is None:
             scope = context.current()
             invocation = None if scope is None else scope.invocation
@@ -345,11 +352,13 @@ class Recorder:
         labels = around.labels
         if config.labels:
             labels = tuple(sorted({**dict(config.labels), **dict(around.labels)}.items()))
-        return Caller(
-            near.agent or around.agent or config.agent,
-            near.role or around.role or config.role,
-            near.tenant or around.tenant or config.tenant,
-            labels,
+        return self.redact.caller(
+            Caller(
+                near.agent or around.agent or config.agent,
+                near.role or around.role or config.role,
+                near.tenant or around.tenant or config.tenant,
+                labels,
+            )
         )
 
     def finish(self, live: Live, error: BaseException | None) -> None:
@@ -378,7 +387,7 @@ class Recorder:
         if not fetched:
             guarded(price, call)
         call.payload = None
-        record = telemetry.of_call(call)
+        record = self.redact.record(telemetry.of_call(call))
         if live.span is not None:
             record["span"] = "theirs"
         self.keep(record)

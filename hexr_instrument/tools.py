@@ -12,7 +12,7 @@ from pathlib import Path
 from . import pricing
 from .call import Usage
 from .config import default_store
-from .report import calls, costs
+from .report import calls, costs, doctor, purge
 
 
 def parser() -> argparse.ArgumentParser:
@@ -32,6 +32,8 @@ def parser() -> argparse.ArgumentParser:
     prices.add_argument(
         "--provider", metavar="NAME", help="as gen_ai.provider.name spells it (default: each that has it)"
     )
+    doctor.add_arguments(add("doctor", "What is recorded, where it goes, and what was or will be lost."))
+    purge.add_arguments(add("purge", "Removes calls from the local store, for good."))
     demo = add("demo", "A content crew on a local provider server: real SDKs, HTTP and OTLP; no key, no network.")
     demo.add_argument("--store", metavar="PATH", help="keep the calls there (default: a folder that is removed)")
     return top
@@ -55,6 +57,10 @@ def _run(options: argparse.Namespace) -> int:
         return costs.run(options, directory, sys.stdout)
     if options.tool == "calls":
         return calls.run(options, directory, sys.stdout)
+    if options.tool == "purge":
+        return purge.run(options, directory, sys.stdout)
+    if options.tool == "doctor":
+        return doctor.run(options, directory, sys.stdout, os.environ)
     if options.tool == "prices":
         return _prices(options.model, options.provider)
     from .demo import show  # noqa: PLC0415  (the servers and their libraries are for the demo alone)

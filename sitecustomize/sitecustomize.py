@@ -12,6 +12,8 @@ def _boot():
     sys.path[:] = [entry for entry in sys.path if entry != here]
     if sys.version_info < (3, 10) or getattr(sys, "_hexr_booted", False):
         return
+    if _unsafe(here):
+        return
     sys._hexr_booted = True
     try:
         from hexr_instrument import start
@@ -23,6 +25,20 @@ def _boot():
         # Another Python's environment, or a package that is half installed: the program runs without us.
         if os.environ.get("HEXR_DEBUG", "").lower() in ("1", "true", "yes", "on"):
             sys.excepthook(*sys.exc_info())
+
+
+def _unsafe(here):
+    """Whether others could have put code here, or this process has rights that its environment must not steer."""
+    if os.name == "nt":
+        return False
+    try:
+        return (
+            (os.getuid(), os.getgid()) != (os.geteuid(), os.getegid())
+            or bool(os.stat(here).st_mode & 2)
+            or bool(os.stat(os.path.join(here, "sitecustomize.py")).st_mode & 2)
+        )
+    except (AttributeError, OSError):
+        return False
 
 
 def _chain():

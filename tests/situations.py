@@ -315,7 +315,7 @@ SITUATIONS = (
         73,
         "full disk, read-only file system, no HOME, corrupt, truncated or foreign files, clock jump",
         "program unaffected, loss counted",
-        "keep::a_full_disk_costs_the_record_and_never_the_call keep::a_store_that_cannot_be_written_costs_the_record_and_never_the_call keep::a_broken_store_is_said_once_and_costs_no_call",
+        "keep::a_full_disk_costs_the_record_and_never_the_call keep::a_store_that_cannot_be_written_costs_the_record_and_never_the_call keep::a_broken_store_is_said_once_and_costs_no_call private::a_disk_that_says_no_costs_the_record_and_never_the_call private::a_user_without_a_home_is_recorded private::a_clock_that_jumps_back_leaves_times_that_are_times private::hostile_files_in_the_store_break_no_tool",
     ),
     Situation(
         74,
@@ -335,30 +335,62 @@ SITUATIONS = (
         77,
         "a provider echoes the key in a 400, 401, 403 or a stream's error",
         "absent from attributes, status, events, logs, journal",
+        "secrets::no_planted_secret_is_in_anything_that_is_written redact::a_secret_is_found",
     ),
     Situation(
         78,
         "key in extra_headers, extra_body, default_headers, query, base_url userinfo, model name, metadata",
         "absent",
+        "secrets::no_planted_secret_is_in_anything_that_is_written redact::a_record_keeps_identities_and_models_and_nothing_else_unseen",
     ),
-    Situation(79, "content off", "no prompt substring anywhere, incl. exceptions, tool args, tool schemas, file names"),
-    Situation(80, "absolute paths, argv, environment, host name", "in no telemetry unless asked for"),
-    Situation(81, "umask 000; symlinked or foreign directories", "0700 and 0600; refused"),
+    Situation(
+        79,
+        "content off",
+        "no prompt substring anywhere, incl. exceptions, tool args, tool schemas, file names",
+        "secrets::no_planted_secret_is_in_anything_that_is_written",
+    ),
+    Situation(
+        80,
+        "absolute paths, argv, environment, host name",
+        "in no telemetry unless asked for",
+        "private::arguments_environment_and_the_machines_name_stay_here secrets::no_planted_secret_is_in_anything_that_is_written",
+    ),
+    Situation(
+        81,
+        "umask 000; symlinked or foreign directories",
+        "0700 and 0600; refused",
+        "private::all_files_are_the_users_alone_under_any_umask private::what_is_not_ours_gets_no_call private::a_journal_that_others_can_write_is_taken_away_from_them private::a_linked_segment_is_neither_read_nor_written store_file::a_directory_that_is_not_ours_is_refused",
+    ),
     Situation(
         82,
         "the local page: `Host: evil.com`, cross-origin POST, hostile model output",
         "403; 403; inert; loopback only",
         reason="there is no local page in this version",
     ),
-    Situation(83, "OTLP headers (tokens)", "never on disk, in `doctor`, logs, `repr`, error texts"),
-    Situation(84, "world-writable injection dir, setuid process", "agent off"),
+    Situation(
+        83,
+        "OTLP headers (tokens)",
+        "never on disk, in `doctor`, logs, `repr`, error texts",
+        "secrets::no_planted_secret_is_in_anything_that_is_written doctor::headers_are_named_and_never_shown private::credentials_are_in_no_repr",
+    ),
+    Situation(
+        84,
+        "world-writable injection dir, setuid process",
+        "agent off",
+        "private::a_boot_folder_that_everybody_can_write_is_off_and_silent private::a_process_with_borrowed_rights_is_not_recorded",
+    ),
     Situation(
         85,
         "redirect by the collector to another host",
         "not followed with credentials",
-        "delivery::a_redirect_is_not_followed",
+        "delivery::a_redirect_is_not_followed private::a_redirect_of_the_endpoint_is_not_followed",
     ),
-    Situation(86, "hostile prices/config file (1 GB, deep JSON, NaN, path traversal)", "bounded, defaults"),
+    Situation(
+        86,
+        "hostile prices/config file (1 GB, deep JSON, NaN, path traversal)",
+        "bounded, defaults",
+        "private::hostile_settings_are_bounded private::hostile_files_in_the_store_break_no_tool",
+    ),
 )
 HEAD = """# Situations
 

@@ -79,10 +79,10 @@ def select(args: argparse.Namespace, now: int | None = None) -> Selection:
         UsageError: a time or zone cannot be read.
     """
     now = time.time_ns() if now is None else now
-    zone = _zone(args.tz)
+    zone = zone_of(args.tz)
     only = Filter(
-        since=0 if args.since is None else _moment("--since", args.since, zone, now),
-        until=Filter().until if args.until is None else _moment("--until", args.until, zone, now),
+        since=0 if args.since is None else instant("--since", args.since, zone, now),
+        until=Filter().until if args.until is None else instant("--until", args.until, zone, now),
         run=args.run,
         **{name: tuple(getattr(args, name)) for name in _NAMES},
     )
@@ -91,7 +91,8 @@ def select(args: argparse.Namespace, now: int | None = None) -> Selection:
     return Selection(only, zone)
 
 
-def _zone(name: str | None) -> tzinfo:
+def zone_of(name: str | None) -> tzinfo:
+    """The zone of a name, UTC without one; raises UsageError for one that nobody knows."""
     if name is None:
         return timezone.utc
     try:
@@ -101,8 +102,8 @@ def _zone(name: str | None) -> tzinfo:
         raise UsageError(text) from None
 
 
-def _moment(option: str, text: str, zone: tzinfo, now: int) -> int:
-    """Nanoseconds since the epoch for an age (`24h`) or an ISO date."""
+def instant(option: str, text: str, zone: tzinfo, now: int) -> int:
+    """Nanoseconds since the epoch for an age (`24h`) or an ISO date; raises UsageError for what is none."""
     if age := re.fullmatch(r"(\d{1,9}(?:\.\d{1,9})?)([smhdw])", text.strip()):
         return max(0, now - int(float(age[1]) * _UNITS[age[2]] * 1e9))
     try:
@@ -129,7 +130,7 @@ def prepare(args: argparse.Namespace, directory: Path, name: str) -> list[Store]
         UsageError: `--store` names what is no store.
         StoreError: a store cannot be used.
     """
-    stores = [Store(_named(Path(path))) for path in dict.fromkeys(args.store)] or [Store(directory)]
+    stores = [Store(named(Path(path))) for path in dict.fromkeys(args.store)] or [Store(directory)]
     for store in stores:
         _take_in(store, name)
     return stores
@@ -142,7 +143,8 @@ def _take_in(store: Store, name: str) -> None:
         complain(name, f"{error}; the report shows what is there")
 
 
-def _named(path: Path) -> Path:
+def named(path: Path) -> Path:
+    """The directory of the store that `--store` names; raises UsageError if there is none."""
     directory = path.parent if path.name == DATABASE and path.is_file() else path
     if not directory.is_dir():
         raise UsageError(f"--store: there is no directory {path}; name the one that HEXR_STORE names")

@@ -16,7 +16,9 @@ from ..journal import header_of
 from ..journal import lines as whole_lines
 from .file import DATABASE, StoreError, StoreUnwritableError, check, reading
 from .lines import Facet
+from .purge import Purged, purge
 from .query import COLUMNS, Filter, Record, Row, costs, fold, records
+from .waiting import Waiting, waiting
 from .write import prune, take_in, take_in_all
 
 __all__ = [
@@ -24,12 +26,14 @@ __all__ = [
     "DATABASE",
     "Facet",
     "Filter",
+    "Purged",
     "Record",
     "Row",
     "State",
     "Store",
     "StoreError",
     "StoreUnwritableError",
+    "Waiting",
     "fold",
 ]
 
@@ -114,6 +118,16 @@ class Store:
                 found += sum(record.get("kind") == "call" for record in whole_lines(path)[0])
         return found
 
+    def backlog(self) -> list[Waiting]:
+        """What waits in the journal, for each destination, the store itself among them.
+
+        Raises:
+            StoreError: the store or the journal cannot be read.
+        """
+        with reading(self.path) as connection:
+            offsets = connection.execute("SELECT name, offset FROM segments") if connection else ()
+            return waiting(self.journal, dict(offsets))
+
     def prune(self, keep_seconds: float = KEEP_SECONDS, keep_bytes: int = KEEP_BYTES) -> int:
         """Removes calls older than `keep_seconds`, and the oldest others until the file fits in `keep_bytes`.
 
@@ -126,6 +140,21 @@ class Store:
         if not (check(self.path) and self.path.exists()):  # nothing was ever stored
             return 0
         return prune(self.path, self.journal, keep_seconds, keep_bytes)
+
+    def purge(self, tenants: Sequence[str] = (), before: int | None = None) -> Purged:
+        """Removes calls for good, here and in the journal.
+
+        Args:
+            tenants: Only calls of these tenants; an empty name is a call without one. All if there are none.
+            before: Only calls that started before this time, in nanoseconds since the epoch.
+
+        Raises:
+            StoreError: as for `ingest`.
+        """
+        self.ingest_all()
+        if not (check(self.path) and (self.path.exists() or self.journal.is_dir())):  # nothing was ever recorded
+            return Purged()
+        return purge(self.path, self.journal, tuple(tenants), before)
 
     # -- asking
 

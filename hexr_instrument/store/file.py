@@ -5,7 +5,6 @@ from __future__ import annotations
 import contextlib
 import os
 import sqlite3
-import stat
 from collections.abc import Generator
 from pathlib import Path
 
@@ -14,6 +13,7 @@ try:
 except ImportError:  # Windows: no promise that two processes may make a store at the same moment
     fcntl = None
 
+from .. import private
 from .lines import Facet
 
 DATABASE = "hexr.db"
@@ -78,8 +78,8 @@ def writing(path: Path) -> Generator[sqlite3.Connection, None, None]:
     """
     connection = None
     try:
-        _make_directory(path.parent)
         check(path)
+        private.make(path.parent)
         connection = _create(path) if not os.path.lexists(path) else _connect(path, "mode=rw")
         if _version(connection, path) == 0:
             connection.close()
@@ -128,22 +128,18 @@ def check(path: Path) -> bool:
     """Whether the store's directory is there, and it and the file are this user's own.
 
     Raises:
-        StoreError: one of them is a symbolic link, of another kind, or belongs to somebody else.
+        StoreError: one of them is a symbolic link, of another kind, belongs to somebody else, or is open to all.
     """
     mend = "; set HEXR_STORE to a directory of your own"
-    for each, right, kind in ((path.parent, stat.S_ISDIR, "directory"), (path, stat.S_ISREG, "file")):
+    for each, kind in ((path.parent, "directory"), (path, "file")):
         try:
-            status = os.lstat(each)
-        except FileNotFoundError:
-            return each is path
+            why = private.fault(each, kind)
         except OSError as error:
             raise StoreError(f"{each} cannot be reached ({error.strerror}){mend}") from error
-        if stat.S_ISLNK(status.st_mode):
-            raise StoreError(f"{each} is a symbolic link, which a store must not be{mend}, not to a link")
-        if not right(status.st_mode):
-            raise StoreError(f"{each} is not a {kind}{mend}")
-        if hasattr(os, "geteuid") and status.st_uid != os.geteuid():
-            raise StoreError(f"{each} belongs to another user (uid {status.st_uid}){mend}")
+        if why is not None:
+            raise StoreError(f"{each} {why}{mend}")
+        if not os.path.lexists(each):
+            return each is path
     return True
 
 
@@ -190,14 +186,6 @@ def _create(path: Path) -> sqlite3.Connection:
             connection.close()
             raise
         return connection
-
-
-def _make_directory(directory: Path) -> None:
-    """For this user alone, whatever the umask; one that is there already stays as its owner made it."""
-    if not os.path.lexists(directory):
-        with contextlib.suppress(FileExistsError):
-            directory.mkdir(mode=0o700, parents=True)
-            directory.chmod(0o700)
 
 
 @contextlib.contextmanager

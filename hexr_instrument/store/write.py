@@ -12,9 +12,9 @@ import re
 import sqlite3
 import stat
 import time
-from collections.abc import Generator, Iterable
+from collections.abc import Generator, Iterable, Sequence
 from pathlib import Path
-from typing import BinaryIO
+from typing import Any, BinaryIO
 
 try:
     import fcntl
@@ -45,7 +45,7 @@ _NEW_CALL = (
 
 def take_in(database: Path, path: Path) -> int:
     """Takes in one segment, whoever writes it; see `Store.ingest`."""
-    with _segment(path) as segment:
+    with open_segment(path) as segment:
         header = _header(segment) if segment else None
         if segment is None or header is None or not _wanted(header):
             return 0
@@ -58,7 +58,7 @@ def take_in_all(database: Path, paths: Iterable[Path]) -> int:
     added = 0
     with writing(database) as connection:
         for path in paths:
-            with _segment(path) as segment:
+            with open_segment(path) as segment:
                 if segment is not None:
                     added += _take_in_and_free(connection, segment, path)
     return added
@@ -78,12 +78,12 @@ def prune(database: Path, journal: Path, keep_seconds: float, keep_bytes: int) -
                 break
             removed += count
         if removed:
-            _sweep(connection, journal)
+            sweep(connection, journal)
     return removed
 
 
 @contextlib.contextmanager
-def _segment(path: Path) -> Generator[BinaryIO | None, None, None]:
+def open_segment(path: Path) -> Generator[BinaryIO | None, None, None]:
     """The segment's file, or None if it is gone or not a file of this user."""
     flags = getattr(os, "O_NOFOLLOW", 0) | getattr(os, "O_NONBLOCK", 0) | getattr(os, "O_CLOEXEC", 0)
     try:
@@ -120,16 +120,16 @@ def _take_in_and_free(connection: sqlite3.Connection, segment: BinaryIO, path: P
     header = _header(segment)
     if header is None:
         # A writer that has just made its file has not locked it yet: only after an hour is it surely gone.
-        if time.time() - os.fstat(segment.fileno()).st_mtime > _STILLBORN and _abandoned(segment):
+        if time.time() - os.fstat(segment.fileno()).st_mtime > _STILLBORN and abandoned(segment):
             path.unlink(missing_ok=True)
         return 0
     if not _wanted(header):
         return 0
     added = _read_and_insert(connection, segment, header, path.name)
-    if _abandoned(segment):
+    if abandoned(segment):
         # What its writer wrote between our reading and our locking.
         added += _read_and_insert(connection, segment, header, path.name)
-        if header.destination is None or _delivered(path) >= os.fstat(segment.fileno()).st_size:
+        if header.destination is None or sent(path) >= os.fstat(segment.fileno()).st_size:
             path.unlink(missing_ok=True)
             path.with_suffix(".sent").unlink(missing_ok=True)
     return added
@@ -217,7 +217,7 @@ def _transaction(connection: sqlite3.Connection) -> Generator[None, None, None]:
     connection.execute("COMMIT")
 
 
-def _abandoned(segment: BinaryIO) -> bool:
+def abandoned(segment: BinaryIO) -> bool:
     """Whether the segment's writer is gone; then this process holds the lock until it closes the file."""
     if fcntl is None:
         return False
@@ -228,7 +228,7 @@ def _abandoned(segment: BinaryIO) -> bool:
     return True
 
 
-def _delivered(path: Path) -> int:
+def sent(path: Path) -> int:
     """Up to which byte the segment's endpoint has taken it, as the worker notes beside it."""
     try:
         return int(path.with_suffix(".sent").read_bytes())
@@ -248,15 +248,30 @@ def _remove(connection: sqlite3.Connection, before: int | None, limit: int) -> i
         ).fetchall()
         connection.executemany("DELETE FROM calls WHERE rowid = ?", [row[:1] for row in rows])
         if rows:
-            connection.execute(
-                "INSERT INTO facts VALUES ('covers_since', ?)"
-                " ON CONFLICT (name) DO UPDATE SET value = max(value, excluded.value)",
-                (rows[-1][1] + 1 if before is None else before,),
-            )
+            _cover(connection, rows[-1][1] + 1 if before is None else before)
     return len(rows)
 
 
-def _sweep(connection: sqlite3.Connection, journal: Path) -> None:
+def _cover(connection: sqlite3.Connection, since: int) -> None:
+    """Notes from when on all calls are there."""
+    connection.execute(
+        "INSERT INTO facts VALUES ('covers_since', ?)"
+        " ON CONFLICT (name) DO UPDATE SET value = max(value, excluded.value)",
+        (since,),
+    )
+
+
+def delete(connection: sqlite3.Connection, condition: str, values: Sequence[Any], since: int | None) -> int:
+    """Removes some of the calls for which `condition` is true; how many. Reports cover what began after `since`."""
+    with _transaction(connection):
+        which = f"SELECT rowid FROM calls WHERE {condition} LIMIT {_DELETE}"  # noqa: S608
+        count = connection.execute(f"DELETE FROM calls WHERE rowid IN ({which})", values).rowcount  # noqa: S608
+        if count and since is not None:
+            _cover(connection, since)
+    return count
+
+
+def sweep(connection: sqlite3.Connection, journal: Path) -> None:
     """Removes what no call refers to any more, and gives the free pages back to the file system."""
     with _transaction(connection):
         connection.execute("DELETE FROM facets WHERE NOT EXISTS (SELECT 1 FROM calls WHERE facet = facets.id)")
