@@ -137,6 +137,8 @@ class Request:
     """Billed units that the request itself states; they count where the response states none."""
     lane: str = ""
     """Which of several lanes of one long connection the answer comes on."""
+    body: Any = None
+    """The wire body (or the arguments that become it), only until the call has begun: what content is read from."""
 
 
 @dataclass(slots=True)
@@ -178,6 +180,18 @@ class Question:
 
 
 @dataclass(frozen=True, slots=True)
+class Content:
+    """How prompts and answers are read, as messages and parts of the conventions; the sources are plain JSON values."""
+
+    asked: Callable[[Any], dict[str, list[Any]]]
+    """Request body -> `input` (messages), `system` (parts) and `tools` (definitions)."""
+    said: Callable[[Any], list[Any]]
+    """Whole payload, or what `fold` made of a stream -> one message for each choice."""
+    fold: Callable[[Any, Any], Any]
+    """(so far or None, chunk) -> what `said` reads; texts may be lists of pieces."""
+
+
+@dataclass(frozen=True, slots=True)
 class Format:
     """One wire format, as pure functions over plain dicts or the SDK's objects."""
 
@@ -204,6 +218,8 @@ class Format:
     """Question -> keyword arguments of the SDK's method, for the direct call."""
     answer: Callable[[Any], str] | None = None
     """Whole payload or chunk -> its text, for the direct call."""
+    content: Content | None = None
+    """None where the conventions define no content for the operation."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -322,6 +338,10 @@ class Call:
     error: str | None = None
     status_code: int | None = None
     partial: bool = False
+    content: dict[str, Any] | None = None
+    """Prompt and answer as `content` reads them; None where nobody asked for them."""
+    heard: Any = None
+    """The answer's content of a stream so far."""
     cost: int | None = None
     """In 1e-12 USD; None if unknown."""
     cost_status: str = "no_usage"

@@ -74,6 +74,19 @@ VARIABLES = (
         "What stands in a record for a key, an e-mail address, a file path, a URL's user or query: `mask` puts the kind "
         "(`[key]`), `hash` also a short stable hash, and this in names of agents, tenants, roles and labels too.",
     ),
+    Variable(
+        "OTEL_INSTRUMENTATION_GENAI_CAPTURE_MESSAGE_CONTENT",
+        "NO_CONTENT",
+        "Prompts, answers, system instructions, tool names, and arguments and results of tools: `SPAN_ONLY`, "
+        "`EVENT_ONLY`, `SPAN_AND_EVENT` (or `true`), `NO_CONTENT` (or `false`). They go to the endpoint, or into the "
+        "program's own spans; the local store never keeps them, so without either nothing is captured.",
+    ),
+    Variable(
+        "HEXR_CONTENT_LIMIT",
+        "32768",
+        "Bytes of JSON that each attribute with content has at most; longer texts in it are cut, then the oldest "
+        "messages left out. Images, audio and files are recorded by reference or size.",
+    ),
     Variable("HEXR_DEBUG", "false", "`true` prints faults of the boot file to stderr."),
     Variable("OTEL_SDK_DISABLED", "false", "`true` is the same as HEXR_DISABLED."),
     Variable(
@@ -82,7 +95,13 @@ VARIABLES = (
     Variable("OTEL_RESOURCE_ATTRIBUTES", "none", "Further resource attributes, `key=value,...`."),
     Variable("OTEL_EXPORTER_OTLP_ENDPOINT", "none: the local store", "Where spans and metrics go, as OTLP."),
     Variable("OTEL_EXPORTER_OTLP_TRACES_ENDPOINT", "from OTEL_EXPORTER_OTLP_ENDPOINT", "Where spans go."),
+    Variable(
+        "OTEL_EXPORTER_OTLP_LOGS_ENDPOINT",
+        "from OTEL_EXPORTER_OTLP_ENDPOINT",
+        "Where events go, the ones with content.",
+    ),
     Variable("OTEL_EXPORTER_OTLP_PROTOCOL", "http/protobuf", "`http/protobuf` or `grpc`."),
+    Variable("OTEL_EXPORTER_OTLP_LOGS_PROTOCOL", "from OTEL_EXPORTER_OTLP_PROTOCOL", "The same, for events alone."),
     Variable("OTEL_EXPORTER_OTLP_TRACES_PROTOCOL", "from OTEL_EXPORTER_OTLP_PROTOCOL", "The same, for spans alone."),
     Variable(
         "OTEL_PYTHON_EXPORTER_OTLP_HTTP_CREDENTIAL_PROVIDER",
@@ -98,6 +117,13 @@ VARIABLES = (
         "(grpc) `..._INSECURE`. Read by the exporters, and by `doctor` as it tries the endpoint.",
     ),
     Variable("OTEL_TRACES_EXPORTER", "otlp where an endpoint is set", "`otlp`, `console` or `none`."),
+    Variable("OTEL_LOGS_EXPORTER", "otlp where an endpoint is set", "`otlp`, `console` or `none`, for events."),
+    Variable(
+        "OTEL_ATTRIBUTE_VALUE_LENGTH_LIMIT",
+        "none",
+        "Bounds content as HEXR_CONTENT_LIMIT does, where it is lower.",
+    ),
+    Variable("OTEL_SPAN_ATTRIBUTE_VALUE_LENGTH_LIMIT", "none", "The same."),
     Variable("OTEL_TRACES_SAMPLER", "parentbased_always_on", "Thins exported spans; costs stay complete."),
     Variable("OTEL_TRACES_SAMPLER_ARG", "1.0", "The ratio of a `traceidratio` sampler."),
 )
@@ -153,6 +179,36 @@ def _labels(value: str) -> tuple[tuple[str, str], ...]:
 
 def _name(value: str) -> str | None:
     return value.strip()[:256] or None
+
+
+_CAPTURE = {
+    "no_content": (False, False),
+    "span_only": (True, False),
+    "event_only": (False, True),
+    "span_and_event": (True, True),
+    "true": (True, True),
+    "false": (False, False),
+}
+
+
+def _capture(value: str) -> tuple[bool, bool]:
+    """Whether content goes on spans, and whether it goes on events."""
+    try:
+        return _CAPTURE[value.strip().lower()]
+    except KeyError:
+        raise ConfigError("use NO_CONTENT, SPAN_ONLY, EVENT_ONLY or SPAN_AND_EVENT") from None
+
+
+def _bytes(value: str) -> int:
+    if not (value.strip().isascii() and value.strip().isdigit() and 256 <= int(value) <= 1 << 24):
+        raise ConfigError("use a number of bytes from 256 to 16777216")
+    return int(value)
+
+
+def _characters(value: str) -> int:
+    if not (value.strip().isascii() and value.strip().isdigit()):
+        raise ConfigError("use a number of characters")
+    return max(256, int(value))
 
 
 def _ratio(value: str) -> float:
@@ -242,6 +298,13 @@ class Config:
     protocol: str
     credential_provider: str | None
     """The entry point that makes the OTLP/HTTP exporter's session."""
+    content: tuple[bool, bool]
+    """Whether prompts and answers go on spans, and whether on events."""
+    content_limit: int
+    """Bytes of JSON of one attribute with content."""
+    events: tuple[str, ...]
+    """Exporters of events by name; none where no content goes on events."""
+    logs_protocol: str
     destination: str | None
     """A fingerprint of the endpoint that waiting calls are meant for; holds no credential."""
     complaints: tuple[str, ...]
@@ -249,8 +312,8 @@ class Config:
 
     @property
     def exports(self) -> bool:
-        """Whether spans leave this process for an exporter that the environment names."""
-        return bool(self.exporters)
+        """Whether spans or events leave this process for an exporter that the environment names."""
+        return bool(self.exporters or self.events)
 
     @classmethod
     def from_env(cls, environ: Mapping[str, str] | None = None) -> Config:
@@ -281,6 +344,19 @@ class Config:
         # OpenTelemetry's own default is to export to localhost:4318; without an endpoint ours is the local store.
         exporters = read("OTEL_TRACES_EXPORTER", _exporters, ("otlp",) if endpoint else ())
         exporters = tuple(each for each in exporters if each != "none" and not (lost and each == "otlp"))
+        content = read("OTEL_INSTRUMENTATION_GENAI_CAPTURE_MESSAGE_CONTENT", _capture, (False, False))
+        limit = read("HEXR_CONTENT_LIMIT", _bytes, 32 << 10)
+        limit = min(limit, read("OTEL_ATTRIBUTE_VALUE_LENGTH_LIMIT", _characters, limit))
+        limit = min(limit, read("OTEL_SPAN_ATTRIBUTE_VALUE_LENGTH_LIMIT", _characters, limit))
+        events, logs_endpoint, logs_protocol = (), "", protocol
+        if content[1]:
+            common = read("OTEL_EXPORTER_OTLP_PROTOCOL", _choice(*_PROTOCOLS), "http/protobuf")
+            logs_protocol = read("OTEL_EXPORTER_OTLP_LOGS_PROTOCOL", _choice(*_PROTOCOLS), common)
+            names = ("OTEL_EXPORTER_OTLP_LOGS_ENDPOINT", "OTEL_EXPORTER_OTLP_ENDPOINT")
+            named = next((name for name in names if env.get(name, "").strip()), names[1])
+            logs_endpoint = read(named, str if logs_protocol == "grpc" else _url, "")
+            events = read("OTEL_LOGS_EXPORTER", _exporters, ("otlp",) if logs_endpoint else ())
+            events = tuple(each for each in events if each != "none" and (each != "otlp" or logs_endpoint))
         kept = read("HEXR_KEEP", seconds, None)
         return cls(
             disabled=read("HEXR_DISABLED", _flag, False) or read("OTEL_SDK_DISABLED", _flag, False),
@@ -305,9 +381,21 @@ class Config:
             protocol=protocol,
             credential_provider=env.get("OTEL_PYTHON_EXPORTER_OTLP_HTTP_CREDENTIAL_PROVIDER")
             or env.get("OTEL_PYTHON_EXPORTER_OTLP_HTTP_TRACES_CREDENTIAL_PROVIDER"),
-            destination=_fingerprint(",".join(exporters), protocol, endpoint) if exporters else None,
-            complaints=tuple(complaints),
+            content=content,
+            content_limit=limit,
+            events=events,
+            logs_protocol=logs_protocol,
+            destination=_destination(exporters, protocol, endpoint, events, logs_endpoint),
+            complaints=tuple(dict.fromkeys(complaints)),
         )
+
+
+def _destination(
+    exporters: tuple[str, ...], protocol: str, endpoint: str, events: tuple[str, ...], logs: str
+) -> str | None:
+    if not exporters and not events:
+        return None
+    return _fingerprint(",".join(exporters), protocol, endpoint, *((",".join(events), logs) if events else ()))
 
 
 def _fingerprint(*parts: str) -> str:

@@ -73,6 +73,20 @@ REQUEST = {
 }
 """Sampling parameters: neutral name -> attribute."""
 
+CONTENT = {
+    "input": "gen_ai.input.messages",
+    "output": "gen_ai.output.messages",
+    "system": "gen_ai.system_instructions",
+    "tools": "gen_ai.tool.definitions",
+    "arguments": "gen_ai.tool.call.arguments",
+    "result": "gen_ai.tool.call.result",
+}
+"""Content, only where it was asked for: key of a record's `content` -> attribute. JSON text on spans, values on events."""
+INFERENCE = frozenset({"chat", "generate_content", "text_completion"})
+"""Operations that the conventions call inference."""
+DETAILS = "gen_ai.client.inference.operation.details"
+"""The event of a call: a log record with the attributes of its span and structured content."""
+
 FLOATS = frozenset({"temperature", "top_p", "frequency_penalty", "presence_penalty"})
 """Parameters that the conventions define as doubles."""
 INTEGERS = frozenset({"top_k", "max_tokens", "seed", "choice_count", "dimension_count"})

@@ -15,8 +15,8 @@ from opentelemetry import context as otel
 from opentelemetry import trace
 from opentelemetry.trace import NonRecordingSpan, Span, SpanContext, SpanKind, Status, StatusCode, TraceFlags
 
-from . import context, names, pricing, telemetry
-from .call import Call, Caller, Request, Response
+from . import content, context, names, pricing, telemetry
+from .call import Call, Caller, Content, Request, Response
 from .config import Config
 from .guard import guarded, say
 from .journal import Journal
@@ -26,6 +26,8 @@ from .worker import Worker
 
 RUN = secrets.token_hex(8)
 """This process's own run, where no launcher gave one."""
+
+_NO_CONTENT = (False, False)
 
 CURRENT: ContextVar[Live | None] = ContextVar("hexr_call", default=None)
 """The call whose request is under way in this context; between two chunks of a stream there is none."""
@@ -85,6 +87,11 @@ class Live:
         if call.first_chunk is None and wire.substance(data):
             call.first_chunk = time.perf_counter_ns() - self.clock
         call.payload = wire.fold(call.payload, data)
+        if call.content is not None and wire.content is not None:
+            call.heard = guarded(self._hear, wire.content, data) or call.heard
+
+    def _hear(self, reader: Content, data: Any) -> Any:
+        return reader.fold(self.call.heard, content.plain(data))
 
     def end(self, error: BaseException | None = None, *, at: int | None = None) -> None:
         """Ends the call, once; later calls do nothing, nor does a forked child's end of its parent's call.
@@ -323,7 +330,11 @@ class Recorder:
             trace_id, span_id = new_ids(parent[0] if parent else 0)
             sampled = self.sampled(trace_id, parent=parent[2] if parent else None)
         call = Call(request, caller, trace_id, span_id, parent[1] if parent else None, sampled, start)
-        return Live(self, call, span, origin.invocation)
+        body, request.body = request.body, None
+        live = Live(self, call, span, origin.invocation)
+        if self.config.content != _NO_CONTENT and not live.quiet and self.captures(call, span):
+            call.content = guarded(content.asked, request.format, body, self.config.content_limit) or {}
+        return live
 
     def enter(self, live: Live) -> None:
         """Makes a call the current one of this context, until it is released."""
@@ -386,15 +397,18 @@ class Recorder:
         fetched = call.request.billing == "fetch"
         if not fetched:
             guarded(price, call)
-        call.payload = None
+        if call.content is not None:
+            guarded(self._said, call)
+        call.payload = call.heard = None
         record = self.redact.record(telemetry.of_call(call))
+        texts = guarded(self._capture, record, live.span) if call.content else None
         if live.span is not None:
             record["span"] = "theirs"
         self.keep(record)
         if live.invocation is not None and not fetched:
             live.invocation.add(call)
         if live.span is not None:
-            live.span.set_attributes(telemetry.attributes(record))
+            live.span.set_attributes({**telemetry.attributes(record), **(texts or {})})
             if call.error is not None:
                 live.span.set_status(Status(StatusCode.ERROR))
             live.span.end(call.end)
@@ -424,6 +438,47 @@ class Recorder:
         bill = self.begin(billed, None, origin, call.start)
         bill.call.payload = call.payload
         bill.end(at=bill.clock + (call.end or call.start) - call.start)
+
+    # -- content, for those who ask for it
+
+    def captures(self, call: Call, span: Span | None) -> bool:
+        """Whether prompt and answer of a call have a place to go: the local store is none."""
+        on_spans, on_events = self.config.content
+        if on_spans and (call.sampled if span is None and self.config.exporters else span and span.is_recording()):
+            return True
+        return on_events and bool(self.config.events or self._events().their_logger() is not None)
+
+    def _events(self) -> Any:
+        from . import events  # noqa: PLC0415  (the API's logs are loaded where content goes on events)
+
+        return events
+
+    def _said(self, call: Call) -> None:
+        heard = call.heard if call.request.stream else call.payload
+        said = None if heard is None else content.said(call.request.format, heard, self.config.content_limit)
+        if said and call.content is not None:
+            call.content["output"] = said
+
+    def _capture(self, record: dict[str, Any], span: Span | None) -> dict[str, str]:
+        """Sends content where the program's own pipelines take it, and notes in the record where the worker has to.
+
+        Returns:
+            What goes on the program's own span, as attributes.
+        """
+        on_spans, on_events = self.config.content
+        ours = on_spans and span is None and record["sampled"] and bool(self.config.exporters)
+        theirs = telemetry.content_texts(record) if on_spans and span is not None else {}
+        if on_events:
+            record["capture"] = "both"
+            logger = self._events().their_logger()
+            if logger is not None and telemetry.has_event(record):
+                guarded(logger.emit, self._events().event_of(record))
+                on_events = False
+        on_events = on_events and bool(self.config.events)
+        record["capture"] = "both" if ours and on_events else "span" if ours else "event" if on_events else ""
+        if not record["capture"]:
+            del record["capture"], record["content"]
+        return theirs
 
     def keep(self, record: dict[str, Any]) -> None:
         """Appends a record to the journal and tells the worker."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Mapping
 from typing import Any
 
@@ -39,6 +40,7 @@ def of_call(call: Call) -> Record:
         "cost": call.cost,
         "cost_status": call.cost_status,
         "cost_source": call.cost_source,
+        "content": call.content or None,
         **of_caller(call.caller),
     }
     fetched = request.billing == "fetch"
@@ -132,6 +134,24 @@ def attributes(record: Mapping[str, Any]) -> dict[str, Any]:
         names.STATUS_CODE: record.get("status"),
     }
     return _present(found)
+
+
+def content(record: Mapping[str, Any]) -> dict[str, Any]:
+    """The content of a record as structured attributes, for an event; empty where none was asked for."""
+    held: Mapping[str, Any] = record.get("content") or {}
+    return {names.CONTENT[name]: value for name, value in held.items() if name in names.CONTENT}
+
+
+def content_texts(record: Mapping[str, Any]) -> dict[str, str]:
+    """The content of a record as attributes of a span: each is a JSON text."""
+    return {
+        name: json.dumps(value, ensure_ascii=False, separators=(",", ":")) for name, value in content(record).items()
+    }
+
+
+def has_event(record: Mapping[str, Any]) -> bool:
+    """Whether a record's content goes on an event: the conventions have one for inference alone."""
+    return record.get("capture") in ("event", "both") and record.get("op") in names.INFERENCE
 
 
 def _request_attributes(record: Mapping[str, Any]) -> dict[str, Any]:

@@ -174,7 +174,8 @@ class Worker:
         for reason, count in self._lost.items():
             health.note(self._config.store, "refused", reason, count, destination=self._config.destination)
             if reason != "partial success":
-                say(f"the endpoint refuses calls ({reason}); they are dropped. See `hexr-instrument doctor`")
+                what = "events" if reason.startswith("events") else "calls"
+                say(f"the endpoint refuses {what} ({reason}); they are dropped. See `hexr-instrument doctor`")
         self._lost.clear()
 
     def _load(self) -> None:

@@ -31,7 +31,9 @@ RULES: dict[str, set[str]] = {
     "context": {"call"},
     "formats": {"call", "formats"},
     "providers": {"call", "formats", "providers"},
+    "content": {"call"},
     "telemetry": {"call", "names"},
+    "events": {"names", "telemetry", "opentelemetry._logs", *OTEL_API},
     "health": {"private"},
     "journal": {"guard", "private"},
     "store": {"call", "journal", "private", "store"},
@@ -41,6 +43,7 @@ RULES: dict[str, set[str]] = {
     "worker": {"config", "exits", "export", "guard", "health", "journal", "outbox", "signals", "store"},
     "export": {
         "config",
+        "events",
         "export",
         "google",
         "grpc",
@@ -54,7 +57,9 @@ RULES: dict[str, set[str]] = {
     "recorder": {
         "call",
         "config",
+        "content",
         "context",
+        "events",
         "guard",
         "journal",
         "names",

@@ -20,9 +20,9 @@ from opentelemetry.sdk.util.instrumentation import InstrumentationScope
 from opentelemetry.sdk.version import __version__ as sdk_version
 from opentelemetry.trace import SpanContext, SpanKind, Status, StatusCode, TraceFlags
 
-from .. import names, telemetry
+from .. import events, names, telemetry
 from ..config import Config
-from ..guard import guarded
+from ..guard import guarded, say
 from ..recorder import Recorder
 from .answer import Answer, Outcome, Sink
 
@@ -52,7 +52,10 @@ def span_of(record: Mapping[str, Any], resource: Resource, scope: Instrumentatio
         context=SpanContext(trace_id, int(record["id"], 16), is_remote=False, trace_flags=flags),
         parent=None if parent is None else SpanContext(trace_id, int(parent, 16), is_remote=False, trace_flags=flags),
         resource=resource,
-        attributes=telemetry.attributes(record),
+        attributes={
+            **telemetry.attributes(record),
+            **(telemetry.content_texts(record) if record.get("capture") in ("span", "both") else {}),
+        },
         kind=SpanKind.INTERNAL if record["kind"] == "agent" else SpanKind.CLIENT,
         # No description: a provider's message may echo a key or a prompt.
         status=Status(StatusCode.ERROR) if record.get("error") else Status(StatusCode.UNSET),
@@ -70,6 +73,7 @@ class Exporter:
         self._config = config
         # A backend may ask to wait, the console never does: last, it prints nothing twice.
         self._sinks = [_SINKS[name](config) for name in sorted(config.exporters, key=lambda each: each == "console")]
+        self._events = _events_of(config)
         self._resources: dict[str, Resource] = {}
         _keep_random_alone()
         self._quiet()
@@ -107,7 +111,20 @@ class Exporter:
             if record.get("sampled") and record.get("kind") in ("call", "agent") and record.get("span") != "theirs"
             if (span := guarded(span_of, record, resource, scope)) is not None
         ]
-        return self.spans(spans)
+        outcome = self.spans(spans)
+        if self._events is None or not outcome.delivered:
+            return outcome
+        told = Outcome()
+        found = [made for each in batch if (made := guarded(self._events.record, each, resource, scope)) is not None]
+        deliver(self._events.sinks, found, told)
+        if not self._sinks:
+            return told
+        # The spans are taken: to wait with an endpoint that takes no events would send them again.
+        if not told.delivered:
+            told.lose(told.reason, len(found))
+        for reason, count in told.lost.items():
+            outcome.lose(f"events: {reason}", count)
+        return outcome
 
     def _resource(self, attributes: Mapping[str, Any]) -> Resource:
         key = repr(sorted(attributes.items()))
@@ -118,19 +135,24 @@ class Exporter:
     def spans(self, batch: Sequence[ReadableSpan]) -> Outcome:
         """Exports finished spans to every exporter; a request that is too large for a backend goes in halves."""
         outcome = Outcome()
-        for sink in self._sinks if batch else ():
-            _deliver(sink, batch, outcome)
-            if not outcome.delivered:
-                break
+        deliver(self._sinks, batch, outcome)
         return outcome
 
     def shutdown(self) -> None:
         """Ends the exporters."""
-        for sink in self._sinks:
+        for sink in (*self._sinks, *(self._events.sinks if self._events is not None else ())):
             guarded(sink.shutdown)
 
 
-def _deliver(sink: Sink, batch: Sequence[ReadableSpan], outcome: Outcome) -> None:
+def deliver(sinks: Sequence[Sink], batch: Sequence[Any], outcome: Outcome) -> None:
+    """Sends a batch to every sink, up to one that asks to wait; what became of it is in `outcome`."""
+    for sink in sinks if batch else ():
+        _deliver(sink, batch, outcome)
+        if not outcome.delivered:
+            break
+
+
+def _deliver(sink: Sink, batch: Sequence[Any], outcome: Outcome) -> None:
     answer = guarded(sink.send, batch) or Answer("large", "cannot be encoded")
     if answer.verdict == "large" and len(batch) > 1:
         middle = len(batch) // 2
@@ -153,10 +175,10 @@ def _keep_random_alone() -> None:
 
 
 class _Console:
-    def __init__(self, config: Config) -> None:
-        self._exporter = ConsoleSpanExporter()
+    def __init__(self, exporter: Any) -> None:
+        self._exporter = exporter
 
-    def send(self, batch: Sequence[ReadableSpan]) -> Answer:
+    def send(self, batch: Sequence[Any]) -> Answer:
         self._exporter.export(batch)
         return Answer("taken")
 
@@ -164,17 +186,69 @@ class _Console:
         self._exporter.shutdown()
 
 
+def _console(config: Config) -> Sink:
+    return _Console(ConsoleSpanExporter())
+
+
 def _otlp(config: Config) -> Sink:
     if config.protocol == "grpc":
-        from .grpc import Grpc  # noqa: PLC0415  (grpc is loaded only where it is asked for)
+        from .grpc import Grpc, OTLPSpanExporter  # noqa: PLC0415  (grpc is loaded only where it is asked for)
 
-        return Grpc()
-    from .http import Http  # noqa: PLC0415  (and requests likewise)
+        return Grpc(OTLPSpanExporter)
+    from . import http  # noqa: PLC0415  (and requests likewise)
 
-    return Http(config)
+    return http.Http(config, http.OTLPSpanExporter)
 
 
-_SINKS: dict[str, Callable[[Config], Sink]] = {"otlp": _otlp, "console": _Console}
+def _otlp_events(config: Config) -> Sink:
+    if config.logs_protocol == "grpc":
+        from opentelemetry.exporter.otlp.proto.grpc import _log_exporter as grpc_logs  # noqa: PLC0415
+
+        from .grpc import Grpc  # noqa: PLC0415
+
+        return Grpc(grpc_logs.OTLPLogExporter)
+    from opentelemetry.exporter.otlp.proto.http import _log_exporter as http_logs  # noqa: PLC0415
+
+    from .http import Http  # noqa: PLC0415
+
+    return Http(config, http_logs.OTLPLogExporter)
+
+
+def _console_events(config: Config) -> Sink:
+    from opentelemetry.sdk._logs import export  # noqa: PLC0415
+
+    return _Console(export.ConsoleLogRecordExporter())
+
+
+_SINKS: dict[str, Callable[[Config], Sink]] = {"otlp": _otlp, "console": _console}
+_EVENT_SINKS: dict[str, Callable[[Config], Sink]] = {"otlp": _otlp_events, "console": _console_events}
+
+
+class _Events:
+    """The exporters of events, and how records become their log records."""
+
+    def __init__(self, config: Config) -> None:
+        """Makes the exporters; raises ImportError where the installed SDK is older than events are (1.39)."""
+        from opentelemetry.sdk._logs import ReadableLogRecord  # noqa: PLC0415  (the SDK's logs, only where asked for)
+
+        self._made = ReadableLogRecord
+        self.sinks = [_EVENT_SINKS[name](config) for name in config.events]
+
+    def record(self, record: Mapping[str, Any], resource: Resource, scope: InstrumentationScope) -> Any:
+        """A record's event, or None if it has none."""
+        if not telemetry.has_event(record):
+            return None
+        return self._made(log_record=events.event_of(record), resource=resource, instrumentation_scope=scope)
+
+
+def _events_of(config: Config) -> _Events | None:
+    if not config.events:
+        return None
+    try:
+        return _Events(config)
+    except ImportError as error:
+        say(f"content on events needs a newer opentelemetry-sdk and is lost ({error})")
+        return None
 
 
 class _Ids(IdGenerator):

@@ -4,9 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field
-from typing import Literal, Protocol
-
-from opentelemetry.sdk.trace import ReadableSpan
+from typing import Any, Literal, Protocol
 
 
 @dataclass(frozen=True, slots=True)
@@ -19,7 +17,7 @@ class Answer:
     wait: float = 0.0
     """Seconds that it asked to be left alone."""
     rejected: int = 0
-    """How many spans of a request that was taken it did not take."""
+    """How many spans (or events) of a request that was taken it did not take."""
 
 
 @dataclass(slots=True)
@@ -44,7 +42,7 @@ class Outcome:
 class Sink(Protocol):
     """One exporter, and what its backend answered."""
 
-    def send(self, batch: Sequence[ReadableSpan]) -> Answer:
+    def send(self, batch: Sequence[Any]) -> Answer:
         """Sends one request, once."""
         ...
 

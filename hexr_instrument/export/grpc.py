@@ -1,4 +1,4 @@
-"""The official OTLP/gRPC span exporter, told to send once, like its HTTP twin."""
+"""The official OTLP/gRPC exporters, told to send once, like their HTTP twins."""
 
 from __future__ import annotations
 
@@ -8,10 +8,11 @@ from typing import Any
 import grpc
 from google.rpc.error_details_pb2 import RetryInfo
 from opentelemetry.exporter.otlp.proto.grpc.trace_exporter import OTLPSpanExporter
-from opentelemetry.sdk.trace import ReadableSpan
 
 from ..guard import guarded
 from .answer import Answer
+
+__all__ = ["Grpc", "OTLPSpanExporter"]
 
 _RETRY_INFO = "google.rpc.retryinfo-bin"
 _LATER = {
@@ -26,19 +27,20 @@ _LATER = {
 
 
 class Grpc:
-    """The OTLP/gRPC exporter that the standard environment variables describe."""
+    """The OTLP/gRPC exporter of one signal that the standard environment variables describe."""
 
-    def __init__(self) -> None:
-        """Reads `OTEL_EXPORTER_OTLP_*`; connects to nothing yet."""
+    def __init__(self, kind: Any) -> None:
+        """Makes an exporter of class `kind`, which reads `OTEL_EXPORTER_OTLP_*`; connects to nothing yet."""
+        self._kind = kind
         self._answer: Answer | None = None
         self._exporter: Any = self._made()
 
-    def _made(self) -> OTLPSpanExporter:
-        exporter: Any = OTLPSpanExporter()
+    def _made(self) -> Any:
+        exporter: Any = self._kind()
         exporter._client = _Once(exporter._client, self)
         return exporter
 
-    def send(self, batch: Sequence[ReadableSpan]) -> Answer:
+    def send(self, batch: Sequence[Any]) -> Answer:
         """Sends one request, once."""
         self._answer = None
         self._exporter.export(batch)
@@ -82,8 +84,13 @@ class _Once:
         except grpc.RpcError as error:
             self._sink.note(_answer(error))
             raise _Refused from None
-        self._sink.note(Answer("taken", rejected=response.partial_success.rejected_spans))
+        self._sink.note(Answer("taken", rejected=_rejected(response)))
         return response
+
+
+def _rejected(response: Any) -> int:
+    """How many items were not taken; the answers of all signals say it in the first field."""
+    return next((value for field, value in response.partial_success.ListFields() if field.number == 1), 0)
 
 
 def _answer(error: Any) -> Answer:

@@ -1,4 +1,4 @@
-"""The official OTLP/HTTP span exporter, told to send once: what waits is on disk, and the worker decides when to go on.
+"""The official OTLP/HTTP exporters, told to send once: what waits is on disk, and the worker decides when to go on.
 
 Its own retries would hold the exit for seconds and take no notice of what is queued behind. So the session's adapters
 note what the backend said and show the exporter only answers after which it gives up.
@@ -16,13 +16,13 @@ from typing import Any
 import requests
 from opentelemetry.exporter.otlp.proto.http.trace_exporter import OTLPSpanExporter
 from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import ExportTraceServiceResponse
-from opentelemetry.sdk.trace import ReadableSpan
 from requests.adapters import BaseAdapter
 
 from ..config import Config
 from ..guard import guarded
 from .answer import Answer
 
+__all__ = ["Http", "OTLPSpanExporter"]
 _GIVES_UP = 400
 """A status that every version of the official exporter takes as final."""
 _LATER = {408, 429}
@@ -32,17 +32,17 @@ _NEVER = {501, 505}
 
 
 class Http:
-    """The OTLP/HTTP exporter that the standard environment variables describe."""
+    """The OTLP/HTTP exporter of one signal that the standard environment variables describe."""
 
-    def __init__(self, config: Config) -> None:
-        """Reads `OTEL_EXPORTER_OTLP_*`; connects to nothing yet."""
+    def __init__(self, config: Config, kind: Any) -> None:
+        """Makes an exporter of class `kind`, which reads `OTEL_EXPORTER_OTLP_*`; connects to nothing yet."""
         self._answer: Answer | None = None
         session = _session(config.credential_provider)
         for prefix, adapter in list(session.adapters.items()):
             session.mount(prefix, _Once(adapter, self))
-        self._exporter = OTLPSpanExporter(session=session)
+        self._exporter = kind(session=session)
 
-    def send(self, batch: Sequence[ReadableSpan]) -> Answer:
+    def send(self, batch: Sequence[Any]) -> Answer:
         """Sends one request, once."""
         self._answer = None
         with contextlib.suppress(_Unreachable):  # older exporters let it through; the answer is known
@@ -97,6 +97,7 @@ def _answer(status: int, headers: Mapping[str, str], body: bytes) -> Answer:
 
 
 def _rejected(body: bytes) -> int:
+    """How many items were not taken; the answers of all signals say it in the same field."""
     return ExportTraceServiceResponse.FromString(body).partial_success.rejected_spans
 
 

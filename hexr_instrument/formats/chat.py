@@ -6,6 +6,7 @@ from typing import Any
 
 from ..call import Format, Question, Response, Usage, mapping, number, pick, sequence, text
 from ._json import numbers, stated_cost, strings, texts
+from .parts import chat as parts
 
 _PARAMETERS = {
     "temperature": "temperature",
@@ -146,4 +147,5 @@ CHAT = Format(
     usage_only=usage_only,
     ask=ask,
     answer=answer,
+    content=parts.CHAT,
 )

@@ -6,6 +6,7 @@ from typing import Any
 
 from ..call import Format, text
 from . import chat
+from .parts import chat as parts
 
 
 def substance(chunk: Any) -> bool:
@@ -23,4 +24,5 @@ COMPLETIONS = Format(
     substance,
     usage_request=chat.usage_request,
     usage_only=chat.usage_only,
+    content=parts.COMPLETIONS,
 )

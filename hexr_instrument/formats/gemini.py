@@ -7,6 +7,7 @@ from typing import Any
 
 from ..call import Format, Question, Response, Usage, number, pick, sequence, text, total
 from ._json import numbers, strings
+from .parts import gemini as parts
 
 
 def _camel(name: str) -> str:
@@ -165,7 +166,16 @@ def _embedding(payload: Any) -> Response:
 
 
 GENERATE_CONTENT = Format(
-    "generate_content", "generate_content", request, response, fold, finished, substance, ask=ask, answer=answer
+    "generate_content",
+    "generate_content",
+    request,
+    response,
+    fold,
+    finished,
+    substance,
+    ask=ask,
+    answer=answer,
+    content=parts.GENERATE_CONTENT,
 )
 EMBED_CONTENT = Format(
     "embed_content", "embeddings", request, _embedding, fold, lambda payload: payload is not None, substance

@@ -6,6 +6,7 @@ from typing import Any
 
 from ..call import Format, Question, Response, Usage, mapping, number, pick, sequence, text, total
 from ._json import numbers, strings, texts
+from .parts import messages as parts
 
 _PARAMETERS = {
     "temperature": "temperature",
@@ -120,4 +121,6 @@ def answer(payload: Any) -> str:
     return "".join(text(block, "text") or "" for block in sequence(pick(payload, "content")))
 
 
-MESSAGES = Format("messages", "chat", request, response, fold, finished, substance, ask=ask, answer=answer)
+MESSAGES = Format(
+    "messages", "chat", request, response, fold, finished, substance, ask=ask, answer=answer, content=parts.MESSAGES
+)

@@ -8,6 +8,7 @@ from typing import Any
 from ..call import Format, Question, Response, Usage, mapping, number, pick, sequence, text
 from ._json import numbers, stated_cost, texts
 from .chat import OUTPUT_TYPES
+from .parts import responses as parts
 
 _PARAMETERS = {
     "temperature": "temperature",
@@ -113,6 +114,8 @@ def answer(payload: Any) -> str:
     return text(payload, "output_text") or ""
 
 
-RESPONSES = Format("responses", "chat", request, response, fold, finished, substance, ask=ask, answer=answer)
+RESPONSES = Format(
+    "responses", "chat", request, response, fold, finished, substance, ask=ask, answer=answer, content=parts.RESPONSES
+)
 DECISIONS = replace(RESPONSES, name="decisions")
 """Questions with a fixed set of answers: the usage of responses, and no status."""

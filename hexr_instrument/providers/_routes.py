@@ -66,6 +66,7 @@ def requests(
             port=port,
             stream=query.get("stream") is True,
             parameters=_cursor(query) if billing == "fetch" else wire.request(body),
+            body=body,
             billing=billing,
             response_id=fetched,
             spends=None if wire.spends is None else wire.spends(body),

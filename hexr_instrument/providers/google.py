@@ -44,6 +44,7 @@ def _request(models: Any, args: tuple[Any, ...], kwargs: Mapping[str, Any], targ
         port=(url.port or (80 if url.scheme == "http" else 443)) if url.hostname else None,
         stream="stream" in target,
         parameters=wire.request(config),
+        body=kwargs,
     )
 
 

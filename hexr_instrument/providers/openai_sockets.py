@@ -69,6 +69,7 @@ def _requests(wire: Format) -> Callable[[Any, tuple[Any, ...], Mapping[str, Any]
             port=port,
             stream=True,
             parameters=wire.request(message) if sent else {},
+            body=message if sent else None,
             lane=text(message, "stream_id") or "",
         )
 
