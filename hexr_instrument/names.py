@@ -7,6 +7,7 @@ the previous generation still read.
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from importlib.metadata import PackageNotFoundError, version
 
 
@@ -19,6 +20,8 @@ def package_version() -> str:
 
 
 SCOPE = "hexr_instrument"
+# The schema that the official Python instrumentation declares: published, and the last one with changes of `gen_ai.*`
+# names (`gen_ai.provider.name`). The conventions' own next one, `gen-ai-dev/1.42.0-dev`, cannot be fetched yet.
 SCHEMA_URL = "https://opentelemetry.io/schemas/1.37.0"
 PRICES_VERSION = "hexr.prices.version"
 
@@ -120,3 +123,48 @@ OPENAI = {
 }
 """Only on calls that OpenAI itself serves."""
 OPENAI_API_TYPES = frozenset({"chat_completions", "responses"})
+
+
+@dataclass(frozen=True, slots=True)
+class Metric:
+    """One instrument: its name, its unit, and the buckets that the conventions advise (none: a counter)."""
+
+    name: str
+    unit: str
+    buckets: tuple[float, ...] = ()
+
+
+_SECONDS = tuple(2**step / 100 for step in range(14))
+_TOKENS = tuple(float(4**step) for step in range(14))
+_AGENT_SECONDS = tuple(2**step / 10 for step in range(13))
+_COUNTS = tuple(float(2**step) for step in range(8))
+_SAME = {
+    "agent_duration": Metric("gen_ai.invoke_agent.duration", "s", _AGENT_SECONDS),
+    "agent_calls": Metric("gen_ai.invoke_agent.inference_calls", "{inference_call}", _COUNTS),
+    "tool_duration": Metric("gen_ai.execute_tool.duration", "s", _SECONDS),
+}
+METRICS: dict[str, dict[str, Metric]] = {
+    "default": {
+        "duration": Metric("gen_ai.client.operation.duration", "s", _SECONDS),
+        "tokens": Metric("gen_ai.client.token.usage", "{token}", _TOKENS),
+        "first_chunk": Metric("gen_ai.client.operation.time_to_first_chunk", "s", _SECONDS),
+        "per_chunk": Metric("gen_ai.client.operation.time_per_output_chunk", "s", _SECONDS),
+        **_SAME,
+    },
+    "latest": {
+        "duration": Metric("gen_ai.client.inference.duration", "s", _SECONDS),
+        "other_duration": Metric("gen_ai.client.operation.duration", "s", _SECONDS),
+        "input_tokens": Metric("gen_ai.client.inference.operation.input_tokens", "{token}", _TOKENS),
+        "output_tokens": Metric("gen_ai.client.inference.operation.output_tokens", "{token}", _TOKENS),
+        "input_usage": Metric("gen_ai.client.inference.usage.input_tokens", "{token}"),
+        "output_usage": Metric("gen_ai.client.inference.usage.output_tokens", "{token}"),
+        "cache_read_usage": Metric("gen_ai.client.inference.usage.cache_read.input_tokens", "{token}"),
+        "cache_write_usage": Metric("gen_ai.client.inference.usage.cache_write.input_tokens", "{token}"),
+        "reasoning_usage": Metric("gen_ai.client.inference.usage.reasoning.output_tokens", "{token}"),
+        "first_chunk": Metric("gen_ai.client.inference.time_to_first_chunk", "s", _SECONDS),
+        "per_chunk": Metric("gen_ai.client.inference.time_per_output_chunk", "s", _SECONDS),
+        **_SAME,
+    },
+}
+"""Metrics by version of the conventions: `default` is the last release, `latest` the registry to come, with the names
+changed. The attributes of spans are the same in both."""

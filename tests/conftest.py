@@ -4,14 +4,43 @@ from __future__ import annotations
 
 import subprocess
 import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
+from semconv import noted
 from support import Done, Run, clean_environment
 
+from hexr_instrument.demo import otlp
 from hexr_instrument.demo.providers import ProviderServer
 from hexr_instrument.demo.receiver import OtlpReceiver
+from hexr_instrument.recorder import Recorder
+
+
+def _noting(function: Callable[..., Any], found: list[Any]) -> Callable[..., Any]:
+    def noting(*args: Any) -> Any:
+        made = function(*args)
+        found.extend([args[-1]] if made is None else made)
+        return made
+
+    return noting
+
+
+# Whatever a receiver decodes and whatever a recorder keeps, in any test, is checked at the end of that test.
+otlp.spans = _noting(otlp.spans, noted.spans)
+otlp.points = _noting(otlp.points, noted.points)
+otlp.logs = _noting(otlp.logs, noted.logs)
+Recorder.keep = _noting(Recorder.keep, noted.records)  # type: ignore[method-assign]
+
+
+@pytest.fixture(autouse=True)
+def conventions(request: pytest.FixtureRequest) -> Iterator[None]:
+    """Every span, event, point and record that a test makes follows the conventions; `odd(reason)` lets one be."""
+    noted.faults()
+    yield
+    found = noted.faults()
+    assert not found or request.node.get_closest_marker("odd"), "\n".join(found)
 
 pytest_plugins = ["situations"]
 

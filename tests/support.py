@@ -9,6 +9,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from semconv import noted
+
 ROOT = Path(__file__).resolve().parent.parent
 
 
@@ -35,7 +37,9 @@ class Done:
 def records(store: Path) -> list[dict[str, Any]]:
     """What the segments of a store hold, headers left out."""
     lines = [line for path in sorted((store / "journal").glob("*.jsonl")) for line in path.read_text().splitlines()]
-    return [record for line in lines if (record := json.loads(line))["kind"] != "segment"]
+    found = [record for line in lines if (record := json.loads(line))["kind"] != "segment"]
+    noted.records.extend(found)
+    return found
 
 
 def clean_environment(**changes: str) -> dict[str, str]:

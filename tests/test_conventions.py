@@ -1,147 +1,24 @@
 """Every span that leaves follows the OpenTelemetry GenAI conventions, with the deviations that the docs name and no other.
 
-`semconv_spans.json` has the conventions' names, types and levels; `violations` checks one received span against them.
+The checker is in `semconv.py`; `conftest.py` runs it on every span and record that any test makes.
 """
 
 from __future__ import annotations
 
-import json
-from collections.abc import Mapping
 from dataclasses import replace
-from math import isfinite
-from pathlib import Path
 from typing import Any
 
 import pytest
+from semconv import DEVIATIONS, METRICS, MODEL, OURS, WHOLES, attribute_faults, point_faults, violations
 from support import Run
 from test_wire import FORMATS, ROWS, holes, row
 
-from hexr_instrument import telemetry
+from hexr_instrument import names, telemetry
 from hexr_instrument.call import Caller
-from hexr_instrument.demo.otlp import Scope, Span
+from hexr_instrument.demo.otlp import Point, Scope, Span
 from hexr_instrument.demo.providers import ProviderServer
 from hexr_instrument.demo.receiver import OtlpReceiver
 from hexr_instrument.recorder import price
-
-MODEL: dict[str, Any] = json.loads((Path(__file__).parent / "semconv_spans.json").read_text())
-DEVIATIONS = {"gen_ai.system": "string", "gen_ai.usage.total_tokens": "int"}
-"""Deprecated names that dashboards of the previous generation read: the only ones of theirs that are not current."""
-OURS = {
-    "hexr.agent.name": "string",
-    "hexr.agent.tenant": "string",
-    "hexr.agent.role": "string",
-    "hexr.agent.llm_calls": "int",
-    "hexr.agent.cost_usd": "double",
-    "hexr.llm.cost_usd": "double",
-    "hexr.llm.cost.source": "string",
-    "hexr.llm.cost.status": "string",
-    "hexr.llm.duration_ms": "double",
-}
-TYPES: dict[str, Any] = {
-    "string": lambda value: type(value) is str and value != "",
-    "int": lambda value: type(value) is int and -(2**63) <= value < 2**63,
-    "double": lambda value: type(value) is float and isfinite(value),
-    "boolean": lambda value: type(value) is bool,
-    "string[]": lambda value: type(value) is list and value and all(type(each) is str for each in value),
-}
-WHOLES = {
-    "gen_ai.usage.cache_read.input_tokens": "gen_ai.usage.input_tokens",
-    "gen_ai.usage.cache_write.input_tokens": "gen_ai.usage.input_tokens",
-    "gen_ai.usage.audio.input_tokens": "gen_ai.usage.input_tokens",
-    "gen_ai.usage.image.input_tokens": "gen_ai.usage.input_tokens",
-    "gen_ai.usage.reasoning.output_tokens": "gen_ai.usage.output_tokens",
-    "gen_ai.usage.audio.output_tokens": "gen_ai.usage.output_tokens",
-    "gen_ai.usage.image.output_tokens": "gen_ai.usage.output_tokens",
-}
-
-
-def violations(span: Span) -> list[str]:
-    """What a span has against the conventions, one line each; none if it follows them."""
-    found = span.attributes
-    operation = found.get("gen_ai.operation.name")
-    kinds = [each for each in MODEL["spans"].values() if operation in each["operations"]]
-    if not kinds:
-        return [f"operation {operation!r} is no operation of a span that we emit"]
-    (model,) = kinds
-    known = {**model["attributes"], **MODEL["refinements"].get(found.get("gen_ai.provider.name"), {})}
-    subject = found.get(model["subject"])
-    name = f"{operation} {subject}" if subject else operation
-    return [
-        *_attributes(found, known),
-        *_required(found, known, model["expected"]),
-        *_values(found),
-        *_status(span),
-        *([] if span.kind in model["kinds"] else [f"kind {span.kind}"]),
-        *([] if span.name == name else [f"name {span.name!r} is not {name!r}"]),
-        *([] if span.start <= span.end else ["ends before it starts"]),
-        *([f"{span.dropped_attributes} attributes were dropped"] if span.dropped_attributes else []),
-        *(["has events"] if span.events else []),
-    ]
-
-
-def _attributes(found: Mapping[str, Any], known: Mapping[str, Any]) -> list[str]:
-    """Each name is known, is allowed on this span, and has its type."""
-    wrong: list[str] = []
-    for name, value in found.items():
-        kind = DEVIATIONS.get(name) or OURS.get(name) or MODEL["core"].get(name)
-        if name.startswith("hexr.label."):
-            kind = "string"
-        if kind is None and name in known:
-            kind = known[name][0]
-        if kind is None:
-            where = "on this span" if name in MODEL["registry"] else "at all"
-            wrong.append(f"{name} is not defined {where}")
-        elif not TYPES[kind](value):
-            wrong.append(f"{name} is {value!r}, not a {kind}")
-    return wrong
-
-
-def _required(found: Mapping[str, Any], known: Mapping[str, Any], expected: list[str]) -> list[str]:
-    """What must be there is there; a call without an answer has no attributes of one."""
-    names = {name for name, (_, level) in known.items() if level == "required"}
-    answered = "error.type" not in found and found.get("hexr.llm.cost.status") in ("priced", "unpriced")
-    if answered:
-        names |= {name for name in expected if not name.startswith(("gen_ai.embeddings", "gen_ai.request"))}
-    if found.get("gen_ai.provider.name") == "gcp.gemini" and found["gen_ai.operation.name"] == "embeddings":
-        names.discard("gen_ai.response.model")  # Google does not say who made an embedding
-    wrong = [f"{name} is missing" for name in sorted(names - found.keys())]
-    pairs = [("server.address", "server.port"), ("gen_ai.provider.name", "gen_ai.system")]
-    wrong += [f"{one} without {other}" for one, other in pairs if (one in found) != (other in found)]
-    return wrong
-
-
-def _values(found: Mapping[str, Any]) -> list[str]:
-    """Values agree with each other."""
-    get = found.get
-    parts = [part for part, whole in WHOLES.items() if type(get(part)) is int and get(part, 0) > (get(whole) or 0)]
-    total = (get("gen_ai.usage.input_tokens") or 0) + (get("gen_ai.usage.output_tokens") or 0)
-    rules = {
-        "a negative count": any(type(get(name)) is int and found[name] < 0 for name in found if "usage" in name),
-        "gen_ai.system is not the provider": get("gen_ai.system") != get("gen_ai.provider.name"),
-        "total_tokens is not the sum": get("gen_ai.usage.total_tokens", total) != total,
-        "request.stream is only ever true": get("gen_ai.request.stream") is False,
-        "choice.count of 1": get("gen_ai.request.choice.count") == 1,
-        "service tier auto": get("openai.request.service_tier") == "auto",
-        "time to first chunk without a stream": "gen_ai.response.time_to_first_chunk" in found
-        and "gen_ai.request.stream" not in found,
-        "unknown output type": get("gen_ai.output.type", "text") not in MODEL["output_types"],
-        "unknown cost status": get("hexr.llm.cost.status", "priced")
-        not in ("priced", "unpriced", "no_usage", "partial"),
-        "unknown cost source": get("hexr.llm.cost.source", "table") not in ("provider", "table", "custom"),
-        "a cost without its source": ("hexr.llm.cost_usd" in found) != ("hexr.llm.cost.source" in found),
-        "openai's attributes elsewhere": get("gen_ai.provider.name") != "openai"
-        and any(name.startswith("openai.") for name in found),
-    }
-    return [f"{part} is more than its whole" for part in parts] + [rule for rule, broken in rules.items() if broken]
-
-
-def _status(span: Span) -> list[str]:
-    """Never OK; an error exactly where there is an error.type; no text that could echo a key."""
-    wrong = [] if span.status in ("UNSET", "ERROR") else [f"status {span.status}"]
-    if (span.status == "ERROR") != ("error.type" in span.attributes):
-        wrong.append(f"status {span.status} and error.type {span.attributes.get('error.type')!r}")
-    return wrong + ([f"status message {span.message!r}"] if span.message else [])
-
 
 # ---- The checker itself -------------------------------------------------------------------------------------------
 
@@ -180,6 +57,34 @@ GOOD = Span(
     flags=1,
     trace_state="",
     dropped_attributes=0,
+    resource={},
+    scope=Scope("hexr_instrument", "0", "", {}),
+)
+POINT = Point(
+    name="gen_ai.client.operation.duration",
+    description="",
+    unit="s",
+    kind="histogram",
+    monotonic=False,
+    temporality="CUMULATIVE",
+    attributes={
+        "gen_ai.operation.name": "chat",
+        "gen_ai.provider.name": "openai",
+        "gen_ai.request.model": "gpt-4o",
+        "server.address": "api.openai.com",
+        "server.port": 443,
+        "hexr.agent.tenant": "acme",
+    },
+    start=1,
+    time=2,
+    value=None,
+    sum=1.0,
+    count=1,
+    min=1.0,
+    max=1.0,
+    bounds=tuple(METRICS["default"]["gen_ai.client.operation.duration"]["buckets"]),
+    buckets=(),
+    exemplars=(),
     resource={},
     scope=Scope("hexr_instrument", "0", "", {}),
 )
@@ -224,6 +129,34 @@ def test_the_checker_finds(change: dict[str, Any], violation: str) -> None:
     attributes = {**GOOD.attributes, **{name: value for name, value in change.items() if name not in fields}}
     attributes = {name: value for name, value in attributes.items() if value is not None}
     assert violation in violations(replace(GOOD, attributes=attributes, **fields))
+
+
+@pytest.mark.parametrize(
+    ("change", "fault"),
+    [
+        ({}, None),
+        ({"name": "gen_ai.client.brand_new"}, "is no metric of the conventions"),
+        ({"unit": "ms"}, "has the unit 'ms', not 's'"),
+        ({"kind": "sum"}, "is a sum, not a histogram"),
+        ({"bounds": (1.0, 2.0)}, "has other buckets"),
+        ({"attributes": {"gen_ai.provider.name": "openai"}}, "gen_ai.operation.name is missing"),
+        ({"attributes": {**POINT.attributes, "user": "x"}}, "user is not defined"),
+        ({"attributes": {**POINT.attributes, "server.port": "443"}}, "server.port is '443'"),
+        ({"name": "gen_ai.client.token.usage", "unit": "{token}"}, "gen_ai.token.type is missing"),
+    ],
+)
+def test_the_checker_knows_metrics(change: dict[str, Any], fault: str | None) -> None:
+    """A good metric point passes; each way in which one can go wrong is found."""
+    found = point_faults(replace(POINT, **change))
+    assert fault in found if fault else found == []
+
+
+@pytest.mark.parametrize("version", sorted(names.METRICS))
+def test_the_metrics_are_those_of_the_conventions(version: str) -> None:
+    """Each metric that a version of the names has is one of that version, with its unit and its buckets."""
+    for metric in names.METRICS[version].values():
+        model = METRICS[version][metric.name]
+        assert (metric.unit, list(metric.buckets)) == (model["unit"], model.get("buckets", []))
 
 
 def test_the_conventions_and_the_deviations_do_not_overlap() -> None:
@@ -281,7 +214,7 @@ def test_a_request_of_odd_values_has_attributes_of_the_right_types(name: str) ->
             attributes = telemetry.attributes(telemetry.of_call(call))
             (model,) = (each for each in MODEL["spans"].values() if recorded.wire.operation in each["operations"])
             known = {**model["attributes"], **MODEL["refinements"].get(call.request.provider, {})}
-            assert not _attributes(attributes, known)
+            assert not attribute_faults(attributes, known)
 
 
 # ---- What a collector receives ------------------------------------------------------------------------------------
