@@ -1,0 +1,142 @@
+"""Runs the tests that drive the SDKs against old and new versions of them, each in an environment of its own.
+
+`python scripts/matrix.py [--small] [--keep] [NAME ...]`: all rows, or those of CI, or those named. Pairs of versions, not
+their product: each SDK's oldest, middle and newest majors, mixed as real installs mix them, on every Python. A Python
+that is not here is said and left out. The outcome is written to `docs/versions.json`, from which `scripts/surfaces.py`
+makes the tables of surfaces and versions; with `--small` nothing is written.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+import shutil
+import subprocess
+import sys
+import time
+from pathlib import Path
+from typing import Any
+from xml.etree import ElementTree as ET
+
+ROOT = Path(__file__).resolve().parent.parent
+HOME = ROOT / ".matrix"
+OUTCOME = ROOT / "docs" / "versions.json"
+SDKS = ("openai", "anthropic", "google-genai")
+TESTS = ("test_wire.py", "test_main_path.py", "test_who.py", "test_content.py")
+LACKING = "not in this version"
+
+# Name: Python, then the versions of the three SDKs, then what these need of others.
+ROWS: dict[str, tuple[str, tuple[str, str, str], tuple[str, ...]]] = {
+    # They hand `proxies` to httpx, which 0.28 took away.
+    "oldest": ("3.10", ("==1.40.*", "==0.40.*", "==1.10.*"), ("httpx<0.28",)),
+    "middle": ("3.11", ("==1.109.*", "==0.125.*", "==1.75.*"), ()),
+    "second": ("3.12", ("==2.54.*", "==1.17.*", "==2.34.*"), ()),
+    "newest": ("3.13", (">=3,<4", ">=2,<3", ">=3,<4"), ()),
+    "newest-310": ("3.10", (">=3,<4", ">=2,<3", ">=3,<4"), ()),
+    "mixed-old-openai": ("3.12", ("==1.109.*", ">=2,<3", "==1.75.*"), ()),
+    "mixed-old-claude": ("3.13", (">=3,<4", "==0.125.*", "==2.0.*"), ()),
+}
+SMALL = ("oldest", "middle")
+
+
+def python_of(version: str, *, otherwise: str | None = None) -> str | None:
+    """The interpreter of that version: pyenv's newest, or the one on PATH."""
+    versions = Path(os.environ.get("PYENV_ROOT", Path.home() / ".pyenv")) / "versions"
+    found = sorted(versions.glob(f"{version}.*/bin/python"), key=lambda each: int(each.parts[-3].rsplit(".", 1)[1]))
+    return str(found[-1]) if found else shutil.which(f"python{version}") or otherwise
+
+
+def tests() -> list[str]:
+    """The files of tests that drive the SDKs: the surfaces of every one of them, and what else depends on them."""
+    own = [each.name for pattern in ("test_surfaces*", "test_openai*", "test_claude*", "test_google*")
+           for each in (ROOT / "tests").glob(f"{pattern}.py")]  # fmt: skip
+    return [f"tests/{name}" for name in sorted({*own, *TESTS}) if (ROOT / "tests" / name).exists()]
+
+
+def environment(name: str, python: str) -> Path:
+    """The row's virtual environment with its versions installed; made where it is not there yet."""
+    folder = HOME / name
+    _, versions, others = ROWS[name]
+    wanted = [f"{sdk}{version}" for sdk, version in zip(SDKS, versions, strict=True)]
+    stamp = folder / "versions"
+    if not stamp.exists() or stamp.read_text() != repr((wanted, others)):
+        shutil.rmtree(folder, ignore_errors=True)
+        subprocess.run([python, "-m", "venv", folder], check=True)
+        pip = [folder / "bin" / "python", "-m", "pip", "install", "-q", "--disable-pip-version-check"]
+        subprocess.run([*pip, "-U", "pip"], check=True, cwd=ROOT)
+        subprocess.run([*pip, "--group", "test", "-e", ".", *wanted, *others], check=True, cwd=ROOT)
+        stamp.write_text(repr((wanted, others)))
+    return folder
+
+
+def run(name: str, python: str, *, keep: bool) -> dict[str, Any]:
+    """One row: what was installed, how many tests passed, which failed, and which surfaces the SDKs do not have."""
+    started = time.monotonic()
+    folder = environment(name, python)
+    bin_ = folder / "bin" / "python"
+    report = HOME / f"{name}.xml"
+    report.unlink(missing_ok=True)
+    listed = f"import importlib.metadata as m, platform; print(platform.python_version(), *map(m.version, {SDKS}))"
+    python_version, *installed = subprocess.check_output([bin_, "-c", listed], text=True).split()
+    flags = ["-q", "-p", "no:cacheprovider", "-n", os.environ.get("MATRIX_WORKERS", "2"), f"--junitxml={report}"]
+    done = subprocess.run(
+        [bin_, "-m", "pytest", *flags, *tests()], check=False, cwd=ROOT, capture_output=True, text=True
+    )
+    (HOME / f"{name}.log").write_text(done.stdout + done.stderr)
+    found: dict[str, Any] = {
+        "name": name,
+        "python": ".".join(python_version.split(".")[:2]),
+        **dict(zip(SDKS, installed, strict=True)),
+        "passed": 0,
+        "failed": [],
+        "lacking": [],
+    }
+    for case in ET.parse(report).iter("testcase") if report.exists() else ():  # noqa: S314  (our own file)
+        where = f"{str(case.get('classname')).rpartition('.')[2]}::{case.get('name')}"
+        skipped = case.find("skipped")
+        if case.find("failure") is not None or case.find("error") is not None:
+            found["failed"].append(where)
+        elif skipped is None:
+            found["passed"] += 1
+        elif LACKING in str(skipped.get("message")) or "could not import" in str(skipped.get("message")):
+            found["lacking"].append(where)
+    if not found["passed"]:
+        found["failed"].append("no test ran")
+    if not keep:
+        shutil.rmtree(folder, ignore_errors=True)
+    minutes = (time.monotonic() - started) / 60
+    print(f"{name:17} {found['python']:5} {' '.join(f'{each:9}' for each in installed)} "
+          f"{found['passed']:5} passed {len(found['failed']):3} failed {len(found['lacking']):3} not there  {minutes:.1f} min",
+          flush=True)  # fmt: skip
+    for each in found["failed"][:10]:
+        print(f"    {each}", flush=True)
+    return found
+
+
+def main() -> int:
+    """Runs the rows; 1 if a test failed in one."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("names", nargs="*", metavar="NAME", help=f"rows to run: {', '.join(ROWS)}")
+    parser.add_argument("--small", action="store_true", help="CI's part: the oldest and the middle versions")
+    parser.add_argument("--keep", action="store_true", help="keep the environments in .matrix")
+    args = parser.parse_args()
+    HOME.mkdir(exist_ok=True)
+    outcome: list[dict[str, Any]] = []
+    for name in args.names or (SMALL if args.small else ROWS):
+        python = python_of(ROWS[name][0], otherwise=sys.executable if args.small else None)
+        if python is None:
+            print(f"{name:17} Python {ROWS[name][0]} is not here")
+            continue
+        outcome.append(run(name, python, keep=args.keep))
+    if not args.small and outcome:
+        before = json.loads(OUTCOME.read_text()) if OUTCOME.exists() else []
+        kept = {each["name"]: each for each in before if each["name"] in ROWS} | {
+            each["name"]: each for each in outcome
+        }
+        OUTCOME.write_text(json.dumps([kept[name] for name in ROWS if name in kept], indent=1) + "\n")
+    return int(not outcome or any(each["failed"] for each in outcome))
+
+
+if __name__ == "__main__":
+    sys.exit(main())
