@@ -28,7 +28,6 @@ LACKING = "not in this version"
 
 # Name: Python, then the versions of the three SDKs, then what these need of others.
 ROWS: dict[str, tuple[str, tuple[str, str, str], tuple[str, ...]]] = {
-    # They hand `proxies` to httpx, which 0.28 took away.
     "oldest": ("3.10", ("==1.40.*", "==0.40.*", "==1.10.*"), ("httpx<0.28",)),
     "middle": ("3.11", ("==1.109.*", "==0.125.*", "==1.75.*"), ()),
     "second": ("3.12", ("==2.54.*", "==1.17.*", "==2.34.*"), ()),
@@ -37,6 +36,9 @@ ROWS: dict[str, tuple[str, tuple[str, str, str], tuple[str, ...]]] = {
     "mixed-old-openai": ("3.12", ("==1.109.*", ">=2,<3", "==1.75.*"), ()),
     "mixed-old-claude": ("3.13", (">=3,<4", "==0.125.*", "==2.0.*"), ()),
 }
+# The oldest openai and anthropic hand httpx what 0.28 took away, and the oldest google-genai asks for 0.28, though it
+# works without: no resolver puts them together, so this one is installed without its requirements, which follow.
+ALONE = {"oldest": ("google-genai", ("google-auth", "requests", "websockets"))}
 SMALL = ("oldest", "middle")
 
 
@@ -59,13 +61,18 @@ def environment(name: str, python: str) -> Path:
     folder = HOME / name
     _, versions, others = ROWS[name]
     wanted = [f"{sdk}{version}" for sdk, version in zip(SDKS, versions, strict=True)]
+    alone, needed = ALONE.get(name, ("", ()))
+    apart = [each for each in wanted if alone and each.startswith(alone)]
+    together = [*(each for each in wanted if each not in apart), *others, *needed]
     stamp = folder / "versions"
     if not stamp.exists() or stamp.read_text() != repr((wanted, others)):
         shutil.rmtree(folder, ignore_errors=True)
         subprocess.run([python, "-m", "venv", folder], check=True)
         pip = [folder / "bin" / "python", "-m", "pip", "install", "-q", "--disable-pip-version-check"]
         subprocess.run([*pip, "-U", "pip"], check=True, cwd=ROOT)
-        subprocess.run([*pip, "--group", "test", "-e", ".", *wanted, *others], check=True, cwd=ROOT)
+        subprocess.run([*pip, "--group", "test", "-e", ".", *together], check=True, cwd=ROOT)
+        if apart:
+            subprocess.run([*pip, "--no-deps", *apart], check=True, cwd=ROOT)
         stamp.write_text(repr((wanted, others)))
     return folder
 
