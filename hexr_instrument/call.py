@@ -242,8 +242,9 @@ class Target:
     """Dotted path inside the provider's module, such as `SyncAPIClient.request`."""
     drive: str
     """`call`, `acall`, `stream`, `astream` (the billed request), `feed` (a parsed body or event), `mute` (a span that
-    the SDK emits for the same request). Of a long connection (`sessions.py`), sync or async alike: `open` (returns it),
-    `ask` (sends a message), `receive` (returns a message), `watch` (waits for one), `leave` (closes it)."""
+    the SDK emits for the same request), `tool` (a run of a tool, sync or async alike), `untraced` (a span that the SDK
+    emits for such a run). Of a long connection (`sessions.py`), sync or async alike: `open` (returns it), `ask` (sends
+    a message), `receive` (returns a message), `watch` (waits for one), `leave` (closes it)."""
     parameters: tuple[str, ...] = ()
     """Names that the signature must have; otherwise the target stays as it is, and its patch says why."""
     optional: bool = False
@@ -290,6 +291,28 @@ class Direct:
 
 
 @dataclass(frozen=True, slots=True)
+class Tool:
+    """A tool that an SDK runs because a model called it."""
+
+    name: str
+    call_id: str | None = None
+    """The model's id of the call."""
+    description: str | None = None
+    arguments: Any = None
+    """As the SDK hands them over; read only where content is asked for."""
+
+
+@dataclass(frozen=True, slots=True)
+class Tools:
+    """How an SDK's runs of tools are read."""
+
+    tool: Callable[[Any, tuple[Any, ...], Mapping[str, Any]], Tool | None]
+    """(instance, args, kwargs) of a `tool` target -> what is run, or None for what is no run of a tool."""
+    result: Callable[[Any], tuple[Any, str | None]]
+    """What the target returned -> the tool's result, and `error.type` where the SDK made an answer of its failure."""
+
+
+@dataclass(frozen=True, slots=True)
 class Provider:
     """One SDK as a table: what to patch and how to read its requests."""
 
@@ -316,6 +339,8 @@ class Provider:
     turn: Callable[[Any], Turn | None] | None = None
     """Message received on a long connection -> the call it belongs to, or None. `request` then reads a message that is
     sent (None if it asks for nothing) or the first one received of a call that nobody asked for."""
+    tools: Tools | None = None
+    """For a table whose targets run tools."""
 
 
 @dataclass(slots=True)

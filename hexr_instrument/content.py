@@ -82,9 +82,12 @@ def said(wire: Format, payload: Any, limit: int) -> list[Any]:
     return fit(wire.content.said(plain(payload)), limit) if wire.content is not None else []
 
 
-def values(items: dict[str, Any], limit: int) -> dict[str, Any]:
-    """A tool's arguments or its result, within `limit` bytes of JSON."""
-    return (fit([plain(items)], limit) or [{}])[0]
+def value(given: Any, limit: int) -> dict[str, Any]:
+    """A tool's arguments or its result as an object, within `limit` bytes of JSON: what is none becomes its `value`."""
+    read = plain(given)
+    read = _parsed(read) if type(read) is str else read
+    fitted = fit([read if type(read) is dict else {"value": read}], limit - 2)  # without the brackets around it
+    return fitted[0] if fitted else {}
 
 
 def encoded(value: Any) -> str:

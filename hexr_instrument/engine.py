@@ -13,6 +13,7 @@ import wrapt
 
 from . import sessions, streams
 from .call import REGISTRATION, Provider, Target, mapping
+from .executions import Execution
 from .guard import guarded
 from .providers import PROVIDERS
 from .recorder import CURRENT, Live, Recorder
@@ -40,7 +41,7 @@ def patch_module(module: ModuleType, recorder: Recorder) -> None:
         if provider.module == module.__name__ and provider.name not in patches:
             patch = patches[provider.name] = Patch(provider)
             for target in provider.targets:
-                if target.drive == "mute" and recorder.config.native_spans:
+                if target.drive in ("mute", "untraced") and recorder.config.native_spans:
                     continue
                 guarded(_wrap, module, provider, target, recorder, patch)
 
@@ -344,6 +345,69 @@ def _leave(provider: Provider, target: Target, recorder: Recorder) -> Wrapper:
     return wrapper
 
 
+def _execution(
+    provider: Provider, recorder: Recorder, instance: Any, args: tuple[Any, ...], kwargs: dict[str, Any]
+) -> Execution | None:
+    """A run of a tool, where its span has somewhere to go."""
+    if provider.tools is None or not recorder.shares_context():
+        return None
+    tool = provider.tools.tool(instance, args, kwargs)
+    return None if tool is None else Execution(recorder, tool)
+
+
+def _ended(provider: Provider, execution: Execution, result: Any) -> None:
+    execution.end(*(provider.tools.result(result) if provider.tools is not None else (None, None)))
+
+
+def _tool(provider: Provider, target: Target, recorder: Recorder) -> Wrapper:
+    def wrapper(wrapped: Callable[..., Any], instance: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
+        execution = guarded(_execution, provider, recorder, instance, args, kwargs)
+        if execution is None:
+            return wrapped(*args, **kwargs)
+        try:
+            result = wrapped(*args, **kwargs)
+        except BaseException as error:  # the program's own: noted and raised again
+            guarded(execution.end, None, error)
+            raise
+        guarded(_ended, provider, execution, result)
+        return result
+
+    return wrapper
+
+
+def _atool(provider: Provider, target: Target, recorder: Recorder) -> Wrapper:
+    async def wrapper(wrapped: Callable[..., Any], instance: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
+        execution = guarded(_execution, provider, recorder, instance, args, kwargs)
+        if execution is None:
+            return await wrapped(*args, **kwargs)
+        try:
+            result = await wrapped(*args, **kwargs)
+        except BaseException as error:  # the program's own, also a cancellation: noted and raised again
+            guarded(execution.end, None, error)
+            raise
+        guarded(_ended, provider, execution, result)
+        return result
+
+    return wrapper
+
+
+class _Untraced:
+    """A client as an SDK's own tracing sees it where tracing is off."""
+
+    _tracer = None
+
+
+def _untraced(provider: Provider, target: Target, recorder: Recorder) -> Wrapper:
+    """An SDK's own span for a run of a tool that has ours."""
+
+    def wrapper(wrapped: Callable[..., Any], instance: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
+        if args and recorder.shares_context():
+            args = (_Untraced(), *args[1:])
+        return wrapped(*args, **kwargs)
+
+    return wrapper
+
+
 _DRIVES: dict[str, Callable[[Provider, Target, Recorder], Wrapper]] = {
     "call": _call,
     "acall": _acall,
@@ -360,6 +424,9 @@ _DRIVES: dict[str, Callable[[Provider, Target, Recorder], Wrapper]] = {
     "watch": _watch,
     "awatch": _awatch,
     "leave": _leave,
+    "tool": _tool,
+    "atool": _atool,
+    "untraced": _untraced,
 }
-_EITHER = frozenset({"open", "ask", "receive", "watch"})
+_EITHER = frozenset({"open", "ask", "receive", "watch", "tool"})
 """Drives whose twin is taken by the target's own kind."""

@@ -140,7 +140,7 @@ class Invocation:
             self.span = (trace_id, span_id, recorder.sampled(trace_id, parent=sampled))
             self._parent_id = parent_id
         if recorder.shares_context():
-            otel.attach(trace.set_span_in_context(self._theirs or _ids_only(self.span)))
+            otel.attach(trace.set_span_in_context(self._theirs or ids_only(self.span)))
 
     def add(self, call: Call) -> None:
         """Counts one finished call; a forked child's are not its parent's."""
@@ -306,7 +306,7 @@ class Recorder:
         else:
             around = otel.Context()
             if origin.parent is not None:
-                around = trace.set_span_in_context(_ids_only(origin.parent), around)
+                around = trace.set_span_in_context(ids_only(origin.parent), around)
         caller, parent = origin.caller, origin.parent
         tracer = None if request.billing in ("quiet", "job") else self.their_tracer()
         span: Span | None = None
@@ -342,7 +342,7 @@ class Recorder:
         if not live.quiet and (live.span is not None or self.own_provider is not None):
             call = live.call
             attached = otel.attach(
-                trace.set_span_in_context(live.span or _ids_only((call.trace_id, call.span_id, call.sampled)))
+                trace.set_span_in_context(live.span or ids_only((call.trace_id, call.span_id, call.sampled)))
             )
         live.token = (attached, CURRENT.set(live))
 
@@ -518,6 +518,7 @@ def new_ids(trace_id: int = 0) -> tuple[int, int]:
     return trace_id or (drawn >> 64) or 1, (drawn & 0xFFFFFFFFFFFFFFFF) or 1
 
 
-def _ids_only(span: tuple[int, int, bool]) -> Span:
+def ids_only(span: tuple[int, int, bool]) -> Span:
+    """A span that says where one is, for what is under it: trace id, span id, whether sampled."""
     flags = TraceFlags(TraceFlags.SAMPLED if span[2] else TraceFlags.DEFAULT)
     return NonRecordingSpan(SpanContext(span[0], span[1], is_remote=False, trace_flags=flags))

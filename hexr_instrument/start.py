@@ -18,6 +18,9 @@ MODULES = (
     "openai.resources.beta.responses.responses",
     "anthropic._base_client",
     "google.genai.models",
+    "openai.lib.responses_tool_runner",
+    "anthropic.lib.tools._beta_runner",
+    "google.genai._extra_utils",
 )
 """The modules whose import loads the engine: one line for each provider's table."""
 SERVERS = ("uvicorn.server",)

@@ -69,9 +69,11 @@ def of_caller(caller: Caller) -> Record:
 
 
 def span_name(record: Mapping[str, Any]) -> str:
-    """`{operation} {model}`, or `invoke_agent {name}`; the operation alone where there is no second word."""
+    """`{operation} {model}`, `invoke_agent {name}`, or `execute_tool {name}`; the operation alone where there is no second word."""
     if record["kind"] == "agent":
         return f"{names.INVOKE_AGENT} {record['agent']}"
+    if record["kind"] == "tool":
+        return f"{names.EXECUTE_TOOL} {record['tool']}"
     return f"{record['op']} {record['model']}" if record.get("model") else record["op"]
 
 
@@ -107,6 +109,8 @@ def attributes(record: Mapping[str, Any]) -> dict[str, Any]:
     """All attributes of a record's span."""
     if record["kind"] == "agent":
         return _agent_attributes(record)
+    if record["kind"] == "tool":
+        return _tool_attributes(record)
     usage: Mapping[str, int] = record.get("usage") or {}
     inputs, outputs = usage.get("input"), usage.get("output")
     fetched = record["op"] == names.FETCH_RESPONSE
@@ -189,6 +193,21 @@ def _agent_attributes(record: Mapping[str, Any]) -> dict[str, Any]:
             names.USAGE["output"]: record.get("output"),
             names.HEXR_AGENT_CALLS: record["calls"],
             names.HEXR_AGENT_COST: None if record.get("cost") is None else record["cost"] / USD,
+            names.ERROR_TYPE: record.get("error"),
+        }
+    )
+
+
+def _tool_attributes(record: Mapping[str, Any]) -> dict[str, Any]:
+    return _present(
+        {
+            names.OPERATION: names.EXECUTE_TOOL,
+            names.TOOL_NAME: record["tool"],
+            names.TOOL_CALL_ID: record.get("call_id"),
+            names.TOOL_TYPE: "function",  # what the program runs itself
+            names.TOOL_DESCRIPTION: record.get("description"),
+            names.AGENT_NAME: record.get("agent"),
+            **caller_attributes(record),
             names.ERROR_TYPE: record.get("error"),
         }
     )

@@ -42,6 +42,7 @@ def conventions(request: pytest.FixtureRequest) -> Iterator[None]:
     found = noted.faults()
     assert not found or request.node.get_closest_marker("odd"), "\n".join(found)
 
+
 pytest_plugins = ["situations"]
 
 

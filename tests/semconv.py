@@ -13,6 +13,8 @@ from math import isfinite
 from pathlib import Path
 from typing import Any
 
+from installed import has
+
 from hexr_instrument import names, telemetry
 from hexr_instrument.demo.otlp import Log, Point, Scope, Span
 
@@ -176,6 +178,10 @@ def _content(found: Mapping[str, Any], allowed: list[str]) -> list[str]:
     return wrong
 
 
+# Before 1.16 or so Google's SDK did not pass on the id of a response.
+_NO_GOOGLE_ID = set() if has("google/genai/types.py", "  response_id: Optional[str]") else {"gen_ai.response.id"}
+
+
 def _required(found: Mapping[str, Any], known: Mapping[str, Any], expected: list[str]) -> list[str]:
     """What must be there is there; a call without an answer has no attributes of one."""
     must = {name for name, (_, level) in known.items() if level == "required"}
@@ -188,6 +194,8 @@ def _required(found: Mapping[str, Any], known: Mapping[str, Any], expected: list
     if operation == "generate_content" and not str(provider).startswith("gcp."):
         must -= {f"gen_ai.response.{part}" for part in ("id", "model", "finish_reasons")}  # images and sounds have none
         must -= {f"gen_ai.usage.{part}_tokens" for part in ("input", "output")}  # some are billed by the piece
+    if str(provider).startswith("gcp.") and "gen_ai.response.id" in must - found.keys():
+        must -= _NO_GOOGLE_ID
     wrong = [f"{name} is missing" for name in sorted(must - found.keys())]
     pairs = [("server.address", "server.port"), ("gen_ai.provider.name", "gen_ai.system")]
     wrong += [f"{one} without {other}" for one, other in pairs if (one in found) != (other in found)]

@@ -56,7 +56,7 @@ def span_of(record: Mapping[str, Any], resource: Resource, scope: Instrumentatio
             **telemetry.attributes(record),
             **(telemetry.content_texts(record) if record.get("capture") in ("span", "both") else {}),
         },
-        kind=SpanKind.INTERNAL if record["kind"] == "agent" else SpanKind.CLIENT,
+        kind=SpanKind.CLIENT if record["kind"] == "call" else SpanKind.INTERNAL,
         # No description: a provider's message may echo a key or a prompt.
         status=Status(StatusCode.ERROR) if record.get("error") else Status(StatusCode.UNSET),
         start_time=record["start"],
@@ -108,7 +108,9 @@ class Exporter:
         spans = [
             span
             for record in batch
-            if record.get("sampled") and record.get("kind") in ("call", "agent") and record.get("span") != "theirs"
+            if record.get("sampled")
+            and record.get("kind") in ("call", "agent", "tool")
+            and record.get("span") != "theirs"
             if (span := guarded(span_of, record, resource, scope)) is not None
         ]
         outcome = self.spans(spans)

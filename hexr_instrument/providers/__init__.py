@@ -7,5 +7,6 @@ from .anthropic import ANTHROPIC
 from .google import GOOGLE
 from .openai import OPENAI
 from .openai_sockets import SOCKETS
+from .tools import TOOLS
 
-PROVIDERS: tuple[Provider, ...] = (OPENAI, *SOCKETS, ANTHROPIC, GOOGLE)
+PROVIDERS: tuple[Provider, ...] = (OPENAI, *SOCKETS, ANTHROPIC, GOOGLE, *TOOLS)

@@ -1,0 +1,21 @@
+"""What the installed versions of the SDKs have: a test of what they do not have is skipped, and says so."""
+
+from __future__ import annotations
+
+import importlib.util
+from pathlib import Path
+
+import pytest
+
+
+def has(file: str, name: str = "") -> bool:
+    """Whether an installed package has a file (its path below site-packages), and in it a name; nothing is imported."""
+    top, _, rest = file.partition("/")
+    spec = importlib.util.find_spec(top)
+    folders = (spec.submodule_search_locations or ()) if spec is not None else ()
+    found = [Path(folder) / rest for folder in folders if (Path(folder) / rest).exists()]
+    return any(path.is_dir() or name in path.read_text() for path in found)
+
+
+needs_responses = pytest.mark.skipif(not has("openai/resources/responses"), reason="not in this version of the SDK")
+"""For programs that also use the Responses API, which the oldest versions of openai do not have."""
