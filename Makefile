@@ -1,4 +1,4 @@
-.PHONY: help setup fmt check test situations bench demo docs
+.PHONY: help setup fmt check test matrix situations bench demo docs
 PY := .venv-dev/bin/python
 
 help: ## list these verbs
@@ -17,5 +17,7 @@ bench: ## what a call costs, bare and recorded
 	$(PY) bench/calls.py
 demo: ## the content crew, without a key
 	$(PY) -m hexr_instrument demo
-docs: ## write docs/reference.md from the docstrings
-	$(PY) scripts/make_reference.py
+matrix: ## the tests with old and new versions of the SDKs, on every Python at hand
+	$(PY) scripts/matrix.py && $(PY) scripts/surfaces.py
+docs: ## write docs/reference.md from the docstrings, and the tables of surfaces from the tests
+	$(PY) scripts/make_reference.py && $(PY) scripts/surfaces.py

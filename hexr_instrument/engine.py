@@ -13,7 +13,7 @@ import wrapt
 
 from . import sessions, streams
 from .call import REGISTRATION, Provider, Target, mapping
-from .executions import Execution
+from .executions import RUNNING, Execution
 from .guard import guarded
 from .providers import PROVIDERS
 from .recorder import CURRENT, Live, Recorder
@@ -352,7 +352,10 @@ def _execution(
     if provider.tools is None or not recorder.shares_context():
         return None
     tool = provider.tools.tool(instance, args, kwargs)
-    return None if tool is None else Execution(recorder, tool)
+    # An SDK that has a method for the run of a tool calls the tool's own method in it: that is one run.
+    if tool is None or (tool.call_id is None and tool.name == RUNNING.get()):
+        return None
+    return Execution(recorder, tool)
 
 
 def _ended(provider: Provider, execution: Execution, result: Any) -> None:

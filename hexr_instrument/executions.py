@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from contextvars import ContextVar
 from typing import Any
 
 from opentelemetry import context as otel
@@ -13,6 +14,9 @@ from . import content, context, names, telemetry
 from .call import Tool
 from .guard import guarded
 from .recorder import Recorder, error_type, ids_only, new_ids
+
+RUNNING: ContextVar[str | None] = ContextVar("hexr_tool", default=None)
+"""The tool that runs in this context, by name."""
 
 
 class Execution:
@@ -54,7 +58,7 @@ class Execution:
             self._record["description"] = tool.description
             self._content = {}
             guarded(self._note, "arguments", tool.arguments)
-        self._token = otel.attach(trace.set_span_in_context(current))
+        self._token = otel.attach(trace.set_span_in_context(current)), RUNNING.set(tool.name)
 
     def _note(self, name: str, value: Any) -> None:
         if self._content is not None and value is not None:
@@ -63,7 +67,8 @@ class Execution:
     def end(self, result: Any, error: BaseException | str | None) -> None:
         """Ends the run with its result, or with what went wrong (`error.type` or the exception itself)."""
         if not isinstance(error, GeneratorExit):  # a coroutine closed from another context has nothing to put back
-            otel.detach(self._token)
+            otel.detach(self._token[0])
+            RUNNING.reset(self._token[1])
         record = self._record
         record["end"] = record["start"] + time.perf_counter_ns() - self._clock
         if isinstance(error, Exception):

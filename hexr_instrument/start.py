@@ -20,6 +20,7 @@ MODULES = (
     "google.genai.models",
     "openai.lib.responses_tool_runner",
     "anthropic.lib.tools._beta_runner",
+    "anthropic.lib.tools._beta_functions",
     "google.genai._extra_utils",
 )
 """The modules whose import loads the engine: one line for each provider's table."""

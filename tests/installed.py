@@ -19,3 +19,7 @@ def has(file: str, name: str = "") -> bool:
 
 needs_responses = pytest.mark.skipif(not has("openai/resources/responses"), reason="not in this version of the SDK")
 """For programs that also use the Responses API, which the oldest versions of openai do not have."""
+needs_google_url = pytest.mark.skipif(
+    not has("google/genai/_base_url.py", "GOOGLE_GEMINI_BASE_URL"), reason="not in this version of the SDK"
+)
+"""For programs that reach the loopback server by a variable that the oldest versions of google-genai do not read."""

@@ -7,6 +7,7 @@ from collections.abc import Iterator
 from typing import Any
 
 import pytest
+from installed import needs_responses
 from semconv import faults
 from support import Run
 from test_wire import ROWS, TEXTS, holes, row
@@ -100,6 +101,7 @@ def text(content_: str) -> dict[str, str]:
     return {"type": "text", "content": content_}
 
 
+@needs_responses
 @pytest.mark.parametrize(
     ("mode", "on_spans", "on_events"),
     [
@@ -139,6 +141,7 @@ def test_content_goes_where_the_variable_says(
     assert ("nonsense" in done.err) == (mode == "nonsense")
 
 
+@needs_responses
 def test_content_has_the_shapes_of_the_conventions(run: Run, receiver: OtlpReceiver) -> None:
     """Texts, tool calls and their answers, pictures by size or link, thoughts, and streams as the answer they were."""
     assert run(PROGRAM, **receiver.environment(), **{SWITCH: "SPAN_ONLY"}).returncode == 0
@@ -204,6 +207,7 @@ def test_content_has_the_shapes_of_the_conventions(run: Run, receiver: OtlpRecei
     assert not [each for each in outputs[ANSWERED:] if each], "a failed call has no answer"
 
 
+@needs_responses
 def test_the_local_store_keeps_no_content(run: Run) -> None:
     """Without an endpoint nothing is captured, whatever the variable says: the store is a ledger of costs."""
     done = run(PROGRAM, **{SWITCH: "SPAN_AND_EVENT"})
@@ -246,6 +250,7 @@ if LOGS:
 """
 
 
+@needs_responses
 @pytest.mark.parametrize("logs", [True, False])
 def test_the_programs_own_pipelines_carry_content(run: Run, receiver: OtlpReceiver, logs: bool) -> None:
     """On the span of the program's own provider, and as an event of its logger provider if it has one; not on disk."""

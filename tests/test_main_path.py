@@ -10,6 +10,7 @@ from decimal import Decimal
 from typing import Any
 
 import pytest
+from installed import needs_responses
 from support import ROOT, Run, clean_environment
 
 from hexr_instrument.demo.providers import ProviderServer
@@ -81,6 +82,7 @@ PRICES = {
 }
 
 
+@needs_responses
 def test_the_tree_is_the_arithmetic_of_the_usage_that_was_sent(run: Run, providers: ProviderServer) -> None:
     """The content crew: each model's cost in `costs` is its price times the tokens that the server sent, exactly."""
     done = run(command=[sys.executable, str(ROOT / "examples" / "content_crew.py")], HEXR_STREAM_USAGE="127.0.0.1")
@@ -124,6 +126,7 @@ def cost_of(usage: Mapping[str, Any], per_input: str, per_cached: str, per_outpu
     return (fresh * Decimal(per_input) + cached * Decimal(per_cached) + out * Decimal(per_output)) / 1_000_000
 
 
+@needs_responses
 def test_the_demo_needs_no_key_and_ends_with_the_tree() -> None:
     """`hexr-instrument demo` runs the crew through the launcher and prints spans and tree, whatever the environment."""
     done = subprocess.run(

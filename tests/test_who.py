@@ -7,6 +7,7 @@ import gc
 from collections.abc import AsyncIterator, Iterator
 
 import pytest
+from installed import needs_google_url
 from support import Run
 
 from hexr_instrument import Caller, current_caller
@@ -190,6 +191,7 @@ chat(plain)
 """
 
 
+@needs_google_url
 def test_calls_carry_agent_role_and_tenant(run: Run) -> None:
     """Registration, then scope, then environment, field by field; two handles of one client do not mix."""
     done = run(PROGRAM, HEXR_AGENT_NAME="default", HEXR_AGENT_TENANT="house", HEXR_LABELS="env=test")
@@ -220,6 +222,7 @@ def test_calls_carry_agent_role_and_tenant(run: Run) -> None:
     assert {call["trace"] for call in done.calls[:-1]} == {crew["trace"]}
 
 
+@needs_google_url
 def test_dropping_a_handle_closes_nothing(run: Run) -> None:
     """A handle that is garbage does not close the client's transport; closing the client ends both."""
     source = """
@@ -247,6 +250,7 @@ print("ok")
     assert [call.get("role") for call in done.calls] == ["a", None, "b", "a", None, "b"]
 
 
+@needs_google_url
 def test_switched_off_decorators_and_handles_still_work(run: Run) -> None:
     """With HEXR_DISABLED the same program runs as before and nothing is recorded."""
     done = run(PROGRAM, HEXR_DISABLED="1")

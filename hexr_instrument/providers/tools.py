@@ -49,6 +49,12 @@ def _claude(runner: Any, args: tuple[Any, ...], kwargs: Mapping[str, Any]) -> To
     return Tool(name, text(use, "id"), text(tool, "description"), pick(use, "input")) if name else None
 
 
+def _claude_function(tool: Any, args: tuple[Any, ...], kwargs: Mapping[str, Any]) -> Tool | None:
+    """`call(input)`: where the runner of this version has no method of its own for one run."""
+    name = text(tool, "name")
+    return Tool(name, None, text(tool, "description"), args[0] if args else kwargs.get("input")) if name else None
+
+
 def _claude_result(result: Any) -> tuple[Any, str | None]:
     return pick(result, "content"), "tool_error" if pick(result, "is_error") is True else None
 
@@ -86,6 +92,12 @@ TOOLS = (
             Target("tool_use_span", "untraced", ("client",), optional=True),
         ),
         Tools(_claude, _claude_result),
+    ),
+    _table(
+        "anthropic functions",
+        "anthropic.lib.tools._beta_functions",
+        (_run("BetaFunctionTool.call", "input"), _run("BetaAsyncFunctionTool.call", "input")),
+        Tools(_claude_function, _result),
     ),
     _table(
         "google tools",
