@@ -116,12 +116,13 @@ def attributes(record: Mapping[str, Any]) -> dict[str, Any]:
     fetched = record["op"] == names.FETCH_RESPONSE
     first_chunk: int | None = None if fetched else record.get("first_chunk")
     cost: int | None = record.get("cost")
+    extras: Mapping[str, Any] = record.get("extras") or {}
     found: dict[str, Any] = {
         **start_attributes(record),
         **_request_attributes(record),
         names.RESPONSE_ID: record.get("response_id"),
         names.RESPONSE_MODEL: record.get("served"),
-        names.RESPONSE_STATUS: (record.get("extras") or {}).get("status") if fetched else None,
+        names.RESPONSE_STATUS: extras.get("status") if fetched else None,
         names.FINISH_REASONS: record.get("finish"),
         names.FIRST_CHUNK: None if first_chunk is None else first_chunk / 1e9,
         **{
@@ -137,6 +138,8 @@ def attributes(record: Mapping[str, Any]) -> dict[str, Any]:
         names.ERROR_TYPE: record.get("error"),
         names.STATUS_CODE: record.get("status"),
     }
+    if record["op"] == names.EMBEDDINGS:  # a batch of them has an id and says that it put out nothing
+        found |= {names.RESPONSE_ID: None, names.USAGE["output"]: None, names.TOTAL_TOKENS: inputs}
     return _present(found)
 
 
@@ -172,7 +175,7 @@ def _request_attributes(record: Mapping[str, Any]) -> dict[str, Any]:
         elif name in names.LISTS:
             value = [value]
         found[attribute] = value
-    if record["provider"] == "openai":
+    if record["provider"] == "openai" and record["op"] in names.INFERENCE:
         extras: Mapping[str, Any] = record.get("extras") or {}
         tier = parameters.get("service_tier")
         found[names.OPENAI["request_service_tier"]] = tier if tier != "auto" else None

@@ -41,6 +41,12 @@ OUR_METRICS = {
     "hexr.llm.cost_usd": ("counter", "{USD}"),
     "hexr.llm.calls": ("counter", "{call}"),
 }
+UNSAID = {
+    "realtime": {"gen_ai.response.model"},
+    "runs": {"gen_ai.request.model", "gen_ai.response.finish_reasons"},
+    "batches": {"gen_ai.request.model", "gen_ai.response.finish_reasons", "gen_ai.response.model"},
+}
+"""What the conventions expect and a provider does not say, by format of the record."""
 TYPES: dict[str, Any] = {
     "string": lambda value: type(value) is str and value != "",
     "int": lambda value: type(value) is int and -(2**63) <= value < 2**63,
@@ -122,7 +128,10 @@ def span_of(record: Mapping[str, Any], **changes: Any) -> Span:
 
 def record_faults(record: Mapping[str, Any]) -> list[str]:
     """What the span of a record would have against the conventions."""
-    return violations(span_of(record)) if record.get("kind") in ("call", "agent", "tool") else []
+    if record.get("kind") not in ("call", "agent", "tool"):
+        return []
+    unsaid = {f"{name} is missing" for name in UNSAID.get(record.get("format", ""), ())}
+    return [fault for fault in violations(span_of(record)) if fault not in unsaid]
 
 
 def violations(span: Span) -> list[str]:
@@ -133,7 +142,8 @@ def violations(span: Span) -> list[str]:
     if not kinds:
         return [f"operation {operation!r} is no operation of a span that we emit"]
     (model,) = kinds
-    known = {**model["attributes"], **MODEL["refinements"].get(found.get("gen_ai.provider.name"), {})}
+    refined = MODEL["refinements"].get(found.get("gen_ai.provider.name"), {}) if operation in names.INFERENCE else {}
+    known = {**model["attributes"], **refined}
     subject = found.get(model["subject"] or "")
     name = f"{operation} {subject}" if subject else operation
     return [
@@ -192,6 +202,7 @@ def _required(found: Mapping[str, Any], known: Mapping[str, Any], expected: list
     if operation == "embeddings" and provider in ("gcp.gemini", "gcp.vertex_ai"):
         must.discard("gen_ai.response.model")  # Google does not say who made an embedding
     if operation == "generate_content" and not str(provider).startswith("gcp."):
+        must.discard("gen_ai.request.model")  # an image's variation, a video's remix: nobody names one
         must -= {f"gen_ai.response.{part}" for part in ("id", "model", "finish_reasons")}  # images and sounds have none
         must -= {f"gen_ai.usage.{part}_tokens" for part in ("input", "output")}  # some are billed by the piece
     if str(provider).startswith("gcp.") and "gen_ai.response.id" in must - found.keys():

@@ -248,6 +248,7 @@ def client(bench: Bench) -> Any:
     return made
 
 
+@pytest.mark.odd("a compacted response says neither its model nor how it ended")
 def test_compacting_is_a_call(bench: Bench, client: Any) -> None:
     """`responses.compact` is billed like an answer, though it is none."""
     if not hasattr(client.responses, "compact"):
