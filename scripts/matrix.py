@@ -27,12 +27,13 @@ TESTS = ("test_wire.py", "test_main_path.py", "test_who.py", "test_content.py")
 LACKING = "not in this version"
 
 # Name: Python, then the versions of the three SDKs, then what these need of others.
+# The newest that Python 3.10 gets of google-genai is a 2.
 ROWS: dict[str, tuple[str, tuple[str, str, str], tuple[str, ...]]] = {
     "oldest": ("3.10", ("==1.40.*", "==0.40.*", "==1.10.*"), ("httpx<0.28",)),
     "middle": ("3.11", ("==1.109.*", "==0.125.*", "==1.75.*"), ()),
     "second": ("3.12", ("==2.54.*", "==1.17.*", "==2.34.*"), ()),
     "newest": ("3.13", (">=3,<4", ">=2,<3", ">=3,<4"), ()),
-    "newest-310": ("3.10", (">=3,<4", ">=2,<3", ">=3,<4"), ()),
+    "newest-310": ("3.10", (">=3,<4", ">=2,<3", ">=2,<3"), ()),
     "mixed-old-openai": ("3.12", ("==1.109.*", ">=2,<3", "==1.75.*"), ()),
     "mixed-old-claude": ("3.13", (">=3,<4", "==0.125.*", "==2.0.*"), ()),
 }
