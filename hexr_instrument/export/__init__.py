@@ -2,16 +2,18 @@
 
 from __future__ import annotations
 
+import contextlib
 import logging
 import random
 import secrets
 import sys
 import threading
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any
 
 from opentelemetry import context as otel
 from opentelemetry.context import _SUPPRESS_HTTP_INSTRUMENTATION_KEY, _SUPPRESS_INSTRUMENTATION_KEY
+from opentelemetry.sdk import resources
 from opentelemetry.sdk.resources import Resource
 from opentelemetry.sdk.trace import ReadableSpan, SpanProcessor, TracerProvider
 from opentelemetry.sdk.trace.export import ConsoleSpanExporter
@@ -226,12 +228,33 @@ _SINKS: dict[str, Callable[[Config], Sink]] = {"otlp": _otlp, "console": _consol
 _EVENT_SINKS: dict[str, Callable[[Config], Sink]] = {"otlp": _otlp_events, "console": _console_events}
 
 
+@contextlib.contextmanager
+def _without_pool() -> Iterator[None]:
+    """Lets this thread import the SDK's logs at the interpreter's exit, too.
+
+    Their import makes a resource that nobody uses, by a thread pool, and from 3.12 on Python starts no thread then.
+    """
+    mine, original = threading.get_ident(), resources.get_aggregated_resources
+
+    def aggregated(detectors: Any, initial_resource: Any = None, *args: Any, **kwargs: Any) -> Resource:
+        if threading.get_ident() == mine:
+            return initial_resource or Resource({})
+        return original(detectors, initial_resource, *args, **kwargs)
+
+    resources.get_aggregated_resources = aggregated
+    try:
+        yield
+    finally:
+        resources.get_aggregated_resources = original
+
+
 class _Events:
     """The exporters of events, and how records become their log records."""
 
     def __init__(self, config: Config) -> None:
         """Makes the exporters; raises ImportError where the installed SDK is older than events are (1.39)."""
-        from opentelemetry.sdk._logs import ReadableLogRecord  # noqa: PLC0415  (the SDK's logs, only where asked for)
+        with _without_pool():
+            from opentelemetry.sdk._logs import ReadableLogRecord  # noqa: PLC0415  (only where events are asked for)
 
         self._made = ReadableLogRecord
         self.sinks = [_EVENT_SINKS[name](config) for name in config.events]
