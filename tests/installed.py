@@ -8,13 +8,16 @@ from pathlib import Path
 import pytest
 
 
-def has(file: str, name: str = "") -> bool:
-    """Whether an installed package has a file (its path below site-packages), and in it a name; nothing is imported."""
+def has(file: str, name: str = "", times: int = 1) -> bool:
+    """Whether an installed package has a file (its path below site-packages), and in it a name so many times.
+
+    Nothing is imported.
+    """
     top, _, rest = file.partition("/")
     spec = importlib.util.find_spec(top)
     folders = (spec.submodule_search_locations or ()) if spec is not None else ()
     found = [Path(folder) / rest for folder in folders if (Path(folder) / rest).exists()]
-    return any(path.is_dir() or name in path.read_text() for path in found)
+    return any(path.is_dir() or path.read_text().count(name) >= times for path in found)
 
 
 needs_responses = pytest.mark.skipif(not has("openai/resources/responses"), reason="not in this version of the SDK")

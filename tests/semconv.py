@@ -188,8 +188,9 @@ def _content(found: Mapping[str, Any], allowed: list[str]) -> list[str]:
     return wrong
 
 
-# Before 1.16 or so Google's SDK did not pass on the id of a response.
-_NO_GOOGLE_ID = set() if has("google/genai/types.py", "  response_id: Optional[str]") else {"gen_ai.response.id"}
+# The oldest google-genai hands on the id of a response of Vertex AI (in one place, twice), but not of the Gemini API.
+_GOOGLE_ID = "google/genai/models.py", "['responseId']"
+_NO_GOOGLE_ID = {"gen_ai.response.id"} if has(*_GOOGLE_ID) and not has(*_GOOGLE_ID, times=3) else set()
 
 
 def _required(found: Mapping[str, Any], known: Mapping[str, Any], expected: list[str]) -> list[str]:

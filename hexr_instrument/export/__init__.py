@@ -8,7 +8,7 @@ import random
 import secrets
 import sys
 import threading
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Generator, Mapping, Sequence
 from typing import Any
 
 from opentelemetry import context as otel
@@ -229,7 +229,7 @@ _EVENT_SINKS: dict[str, Callable[[Config], Sink]] = {"otlp": _otlp_events, "cons
 
 
 @contextlib.contextmanager
-def _without_pool() -> Iterator[None]:
+def _without_pool() -> Generator[None]:
     """Lets this thread import the SDK's logs at the interpreter's exit, too.
 
     Their import makes a resource that nobody uses, by a thread pool, and from 3.12 on Python starts no thread then.
