@@ -50,12 +50,18 @@ def of_call(call: Call) -> Record:
         record |= {
             "served": response.model,
             "response_id": response.id or request.response_id,
-            "finish": list(response.finish_reasons) or None,
+            "finish": list(response.finish_reasons) or _cut_short(call),
             "tier": response.service_tier,
             "usage": (response.usage.known() if response.usage and not fetched else None) or None,
             "extras": response.extras or None,
         }
     return {key: value for key, value in record.items() if value is not None}
+
+
+def _cut_short(call: Call) -> list[str] | None:
+    """`error` stands for the reason that a stream which broke off never gave (the conventions' word for it)."""
+    inference = call.request.operation in names.INFERENCE
+    return ["error"] if call.partial and call.request.stream and inference else None
 
 
 def of_caller(caller: Caller) -> Record:

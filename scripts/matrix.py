@@ -122,6 +122,13 @@ def run(name: str, python: str, *, keep: bool) -> dict[str, Any]:
     return found
 
 
+def note(found: dict[str, Any]) -> None:
+    """Writes one row's outcome in the place of its last one."""
+    before = json.loads(OUTCOME.read_text()) if OUTCOME.exists() else []
+    kept = {each["name"]: each for each in [*before, found]}
+    OUTCOME.write_text(json.dumps([kept[name] for name in ROWS if name in kept], indent=1) + "\n")
+
+
 def main() -> int:
     """Runs the rows; 1 if a test failed in one."""
     parser = argparse.ArgumentParser(description=__doc__)
@@ -137,12 +144,8 @@ def main() -> int:
             print(f"{name:17} Python {ROWS[name][0]} is not here")
             continue
         outcome.append(run(name, python, keep=args.keep))
-    if not args.small and outcome:
-        before = json.loads(OUTCOME.read_text()) if OUTCOME.exists() else []
-        kept = {each["name"]: each for each in before if each["name"] in ROWS} | {
-            each["name"]: each for each in outcome
-        }
-        OUTCOME.write_text(json.dumps([kept[name] for name in ROWS if name in kept], indent=1) + "\n")
+        if not args.small:
+            note(outcome[-1])
     return int(not outcome or any(each["failed"] for each in outcome))
 
 

@@ -217,6 +217,17 @@ def test_a_request_of_odd_values_has_attributes_of_the_right_types(name: str) ->
             assert not attribute_faults(attributes, known)
 
 
+@pytest.mark.parametrize("name", [name for name in ROWS if "cut" in name and "chunks" in row(name).data])
+def test_a_stream_that_broke_off_ends_with_error(name: str) -> None:
+    """A reason that never arrived is `error`, whatever the wire; what has a reason keeps it."""
+    recorded = row(name)
+    call = recorded.call()
+    call.end = call.start + 1
+    assert call.partial
+    said = list(call.response.finish_reasons) if call.response else []
+    assert telemetry.of_call(call).get("finish") == (said or (["error"] if call.response else None))
+
+
 # ---- What a collector receives ------------------------------------------------------------------------------------
 
 CALLS = """
