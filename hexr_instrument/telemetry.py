@@ -107,6 +107,7 @@ def attributes(record: Mapping[str, Any]) -> dict[str, Any]:
         return _agent_attributes(record)
     usage: Mapping[str, int] = record.get("usage") or {}
     inputs, outputs = usage.get("input"), usage.get("output")
+    extras: Mapping[str, Any] = record.get("extras") or {}
     fetched = record["op"] == names.FETCH_RESPONSE
     first_chunk: int | None = None if fetched else record.get("first_chunk")
     cost: int | None = record.get("cost")
@@ -115,7 +116,7 @@ def attributes(record: Mapping[str, Any]) -> dict[str, Any]:
         **_request_attributes(record),
         names.RESPONSE_ID: record.get("response_id"),
         names.RESPONSE_MODEL: record.get("served"),
-        names.RESPONSE_STATUS: (record.get("extras") or {}).get("status") if fetched else None,
+        names.RESPONSE_STATUS: extras.get("status") if fetched else None,
         names.FINISH_REASONS: record.get("finish"),
         names.FIRST_CHUNK: None if first_chunk is None else first_chunk / 1e9,
         **{

@@ -30,6 +30,7 @@ OPENAI = Wire(
         "/runs": wire_jobs.runs,
         "/cancel": wire_jobs.cancelled,
         "/responses/compact": wire_responses.compact_response,
+        "/decisions": wire_responses.decisions,
     },
 )
 RESPONSES = Wire(

@@ -11,7 +11,8 @@ import json
 import struct
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import replace
-from typing import Any, BinaryIO
+from io import BufferedIOBase
+from typing import Any
 from urllib.parse import parse_qs, urlsplit
 
 from ..call import pick
@@ -35,7 +36,7 @@ def accept(key: str) -> str:
 class Socket:
     """An accepted connection."""
 
-    def __init__(self, reader: BinaryIO, writer: BinaryIO, heard: Callable[[bytes], None]) -> None:
+    def __init__(self, reader: BufferedIOBase, writer: BufferedIOBase, heard: Callable[[bytes], None]) -> None:
         """Takes the two ends of the TCP connection, and who is told of each message of the client."""
         self._reader = reader
         self._writer = writer
@@ -103,7 +104,7 @@ def realtime(socket: Socket, ask: Ask) -> Iterator[JSON]:
                 yield usage
         elif kind == "response.create":
             number += 1
-            asked = message.get("response") or {}
+            asked: JSON = message.get("response") or {}
             if asked.get("instructions") == REFUSE:
                 fault = {"type": "invalid_request_error", "code": "conversation_already_has_active_response"}
                 socket.send({"type": "error", "event_id": "event_5", "error": {**fault, "message": "Wait."}})
