@@ -12,6 +12,7 @@ from collections.abc import Callable
 from decimal import Decimal
 from typing import Any
 
+import openai
 import pytest
 from test_surfaces import (
     Bench,
@@ -68,6 +69,8 @@ def surface(name: str, data: dict[str, Any], raw: bool) -> Surface:
         for step in path.split("."):
             resource = getattr(resource, step)
         known = inspect.signature(getattr(resource, method)).parameters
+        if streamed and "stream" not in known:
+            pytest.skip("not streamed in this version of the SDK")
         unknown = {key: value for key, value in asked.items() if key not in known}
         arguments = {key: value for key, value in asked.items() if key in known}
         caller: Callable[..., Any] = getattr(resource.with_raw_response if raw else resource, method)
@@ -93,6 +96,8 @@ def test_a_recorded_body_through_the_sdk_is_what_the_row_says(bench: Bench, mode
     """One record, whose model, reasons, usage, tier, error and cost are the row's; the caller sees what he would."""
     data = json.loads(TEXTS[name])
     expect = data["expect"]
+    if name.startswith("embeddings/") and tuple(map(int, openai.__version__.split(".")[:2])) < (1, 60):
+        pytest.importorskip("numpy")  # what the SDK unpacks vectors with, until it can do without
     made = surface(name, data, raw)
 
     def run() -> Any:
