@@ -104,6 +104,15 @@ _USAGE_FIELDS = tuple(each.name for each in fields(Usage))
 
 
 @dataclass(frozen=True, slots=True)
+class Part:
+    """One of the samplings behind a response, where each is billed for itself."""
+
+    model: str | None
+    """Its own model; None for the response's, "" for one that nobody names."""
+    usage: Usage
+
+
+@dataclass(frozen=True, slots=True)
 class Caller:
     """Who makes a call; each field is None where nobody said."""
 
@@ -148,6 +157,10 @@ class Response:
     finish_reasons: tuple[str, ...] = ()
     usage: Usage | None = None
     service_tier: str | None = None
+    parts: tuple[Part, ...] = ()
+    """What `usage` is the sum of, where its parts differ in model or in length; empty where it is billed as a whole."""
+    surcharge: int = 0
+    """Percent that the provider adds to the price of every token, such as 10 for a place where it must be served."""
     stated_cost: int | None = None
     """What the provider says that the call cost, in 1e-12 USD."""
     extras: dict[str, Any] = field(default_factory=dict[str, Any])

@@ -51,6 +51,8 @@ def of_call(call: Call) -> Record:
             "finish": list(response.finish_reasons) or None,
             "tier": response.service_tier,
             "usage": (response.usage.known() if response.usage and not fetched else None) or None,
+            "parts": [[part.model, part.usage.known()] for part in response.parts] or None,
+            "surcharge": response.surcharge or None,
             "extras": response.extras or None,
         }
     return {key: value for key, value in record.items() if value is not None}

@@ -10,7 +10,14 @@ from . import _routes, _stainless, hosts
 from ._handle import handle
 
 ROUTES = {"/v1/messages": MESSAGES}
-_PLATFORMS = {"AnthropicBedrock": "aws.bedrock", "AnthropicVertex": "gcp.vertex_ai"}
+_PLATFORMS = {
+    "AnthropicBedrock": "aws.bedrock",
+    "AnthropicVertex": "gcp.vertex_ai",
+    "AnthropicFoundry": "azure.ai.inference",
+    # Anthropic's own platform, behind a cloud's account and bill
+    "AnthropicAWS": "anthropic",
+    "AnthropicGoogleCloud": "anthropic",
+}
 
 
 def _provider(client: Any, host: str | None, port: int | None) -> str:
