@@ -81,6 +81,8 @@ class Usage:
     input_image: int | None = None
     output_image: int | None = None
     cache_read_image: int | None = None
+    input_video: int | None = None
+    output_video: int | None = None
     web_searches: int | None = None
     audio_seconds: int | None = None
     """Length of the audio, where it is billed by time; providers count whole seconds."""
@@ -130,6 +132,8 @@ class Request:
     provider: str
     """Who serves the call, as `gen_ai.provider.name` spells it."""
     model: str | None = None
+    tier: str | None = None
+    """The tier that was asked for: the one that served, where the response does not say."""
     operation: str = "chat"
     host: str | None = None
     port: int | None = None
@@ -227,6 +231,8 @@ class Outcome:
     """The whole payload, where the result holds it."""
     body: Any = None
     """An open HTTP response whose body has not been read yet: the call goes on until it is closed."""
+    chunks: str | None = None
+    """The attribute of the result that holds its parsed events, where no `feed` target sees them."""
     late: Callable[[Any], Any] | None = None
     """That response, once closed -> its payload, if the program has read it whole; None if not."""
 
@@ -245,6 +251,8 @@ class Target:
     """Names that the signature must have; otherwise the target stays as it is, and its patch says why."""
     optional: bool = False
     """Whether some supported versions of the SDK lack it."""
+    instead_of: str = ""
+    """The name beside it that is wrapped wherever it exists: then this one is left alone."""
 
 
 @dataclass(frozen=True, slots=True)

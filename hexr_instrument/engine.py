@@ -77,6 +77,8 @@ def _wrap(module: ModuleType, provider: Provider, target: Target, recorder: Reco
         if not target.optional:
             patch.left[target.name] = "this version of the SDK does not have it"
         return
+    if target.instead_of in members:
+        return
     known = inspect.signature(original).parameters
     if missing := [each for each in target.parameters if each not in known]:
         patch.left[target.name] = f"its signature has no {', '.join(missing)}"
@@ -107,7 +109,7 @@ def _begin(
 def _settle(provider: Provider, live: Live, result: Any) -> None:
     outcome = guarded(provider.outcome, result)
     if outcome is not None and outcome.body is not None:
-        guarded(streams.follow, result, live)
+        guarded(streams.follow, result, live, outcome.chunks)
         streams.defer(outcome.body, live, outcome.late)
         return
     if outcome is not None and outcome.payload is not None:

@@ -53,8 +53,8 @@ _TIER_KEYS = frozenset({"processing", "service_tier", "speed"})
 
 _COUNTED = (
     "input", "output", "cache_read", "cache_write", "cache_write_1h", "reasoning", "input_audio", "output_audio",
-    "cache_read_audio", "input_image", "output_image", "cache_read_image", "web_searches", "audio_seconds",
-    "input_characters",
+    "cache_read_audio", "input_image", "output_image", "cache_read_image", "input_video", "output_video",
+    "web_searches", "audio_seconds", "input_characters",
 )  # fmt: skip
 """The fields of `Usage`, by the names of their units in the table; a plan speaks of them by index."""
 

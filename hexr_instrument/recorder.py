@@ -367,6 +367,7 @@ class Recorder:
         wire = call.request.format
         if call.payload is not None:
             call.response = guarded(wire.response, call.payload) or Response()
+            call.response.service_tier = call.response.service_tier or call.request.tier
         failed = isinstance(error, Exception)
         cancelled = error is not None and not failed
         # A body that was read byte by byte was never parsed: it has no usage, but it was not cut short.

@@ -107,15 +107,21 @@ def _failure(frame: FrameType, response: Any = None) -> BaseException | None:
     return None
 
 
-def follow(stream: Any, live: Live) -> None:
+def follow(stream: Any, live: Live, held: str | None = None) -> None:
     """Ends the call with an SDK's stream, which stays the same object; keeps out the chunk that only we asked for.
 
     The response's close alone does not do: some versions of the SDKs leave it open when they fail.
+
+    Args:
+        stream: The SDK's own.
+        live: The call.
+        held: The attribute that holds its events, if they are to be fed from there; None where another target does it.
     """
-    chunks = getattr(stream, "_iterator", None)
+    name = held or "_iterator"
+    chunks = getattr(stream, name, None)
     if chunks is not None:
         passed = AsyncChunks if hasattr(chunks, "__anext__") else passed_on
-        stream._iterator = passed(chunks, live, feed=False)
+        setattr(stream, name, passed(chunks, live, feed=held is not None))
 
 
 def passed_on(chunks: Iterator[Any], live: Live, *, feed: bool) -> Generator[Any, Any, None]:
