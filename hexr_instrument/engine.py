@@ -110,7 +110,7 @@ def _settle(provider: Provider, live: Live, result: Any) -> None:
     outcome = guarded(provider.outcome, result)
     if outcome is not None and outcome.body is not None:
         guarded(streams.follow, result, live, outcome.chunks)
-        streams.defer(outcome.body, live, outcome.late)
+        streams.defer(outcome.body, live, outcome.late, held=outcome.chunks is not None)
         return
     if outcome is not None and outcome.payload is not None:
         guarded(live.feed, outcome.payload)

@@ -48,6 +48,7 @@ class Live:
         "span",
         "token",
         "unread",
+        "whole",
     )
 
     def __init__(self, recorder: Recorder, call: Call, span: Span | None, invocation: Any) -> None:
@@ -65,6 +66,8 @@ class Live:
         self.generation = recorder.worker.generation
         self.unread = False
         """Whether a stream ended before anything of it was read."""
+        self.whole = False
+        """Whether a stream was read to its end."""
         self._ended = False
         self._lock = threading.RLock()
 
@@ -373,7 +376,7 @@ class Recorder:
         # A body that was read byte by byte was never parsed: it has no usage, but it was not cut short.
         short = live.unread if call.payload is None else not guarded(wire.finished, call.payload)
         unanswered = cancelled and (call.payload is None or not call.request.stream)
-        call.partial = unanswered or (call.request.stream and short)
+        call.partial = call.partial or unanswered or (call.request.stream and short)
         if error is not None and failed:
             call.error = error_type(error)
             status = getattr(error, "status_code", None) or getattr(error, "code", None)
@@ -403,7 +406,7 @@ class Recorder:
     def _settle(self, live: Live, response: Response) -> None:
         """Notes work whose usage comes later; bills what is completed, once, to whoever started it."""
         call, request = live.call, live.call.request
-        work = response.id
+        work = response.id or request.response_id
         if work is None:
             return
         if request.billing == "call":
@@ -424,6 +427,7 @@ class Recorder:
         billed = replace(request, billing="call", operation=operation, model=origin.model, stream=False)
         bill = self.begin(billed, None, origin, call.start)
         bill.call.payload = call.payload
+        bill.call.partial = request.stream and not live.whole
         bill.end(at=bill.clock + (call.end or call.start) - call.start)
 
     def keep(self, record: dict[str, Any]) -> None:

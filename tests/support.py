@@ -4,10 +4,13 @@ from __future__ import annotations
 
 import json
 import os
+import re
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
+
+from hexr_instrument.demo.providers import Received
 
 ROOT = Path(__file__).resolve().parent.parent
 
@@ -46,6 +49,24 @@ def clean_environment(**changes: str) -> dict[str, str]:
         if not name.startswith(("HEXR_", "OTEL_", "OPENAI_", "ANTHROPIC_", "GOOGLE_", "GEMINI_", "PYTHON"))
     }
     return mine | changes
+
+
+def wire(requests: list[Received]) -> list[Any]:
+    """What went over the wire, to the byte, but for the ids that the server counts up and signatures of the time."""
+    signed = {"content-length": "#", "x-amz-date": "#"}
+    return [
+        (
+            each.method,
+            each.path,
+            re.sub(rb"\d{16,}", b"#", each.raw),
+            {
+                **each.headers,
+                **signed,
+                "authorization": re.sub("Signature=.*", "#", each.headers.get("authorization", "")),
+            },
+        )
+        for each in requests
+    ]
 
 
 Run = Callable[..., Done]

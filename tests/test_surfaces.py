@@ -25,10 +25,10 @@ from typing import Any
 
 import pytest
 from opentelemetry import trace
-from support import clean_environment
+from support import clean_environment, wire
 
 from hexr_instrument import context, engine, guard, hexr_role, hub
-from hexr_instrument.demo.providers import ProviderServer, Received, Sent
+from hexr_instrument.demo.providers import ProviderServer, Sent
 from hexr_instrument.recorder import Recorder, error_type
 
 pytestmark = pytest.mark.filterwarnings("ignore:The model .* is deprecated:DeprecationWarning")
@@ -601,20 +601,6 @@ CASES = [pytest.param(surface, mode, id=f"{surface.name} {mode}") for surface in
 def kinds(seen: Seen) -> list[Any]:
     """The exact types of what the caller saw."""
     return [type(item) for item in seen]
-
-
-def wire(requests: list[Received]) -> list[Any]:
-    """What went over the wire, to the byte, but for the ids that the server counts up and signatures of the time."""
-    signed = {"content-length": "#", "x-amz-date": "#"}
-    return [
-        (
-            each.method,
-            each.path,
-            re.sub(rb"\d{16,}", b"#", each.raw),
-            {**each.headers, **signed, "authorization": re.sub("Signature=.*", "#", each.headers.get("authorization", ""))},
-        )
-        for each in requests
-    ]
 
 
 def check(record: dict[str, Any], sent: Sent, surface: Surface, finish: Any) -> None:

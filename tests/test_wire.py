@@ -26,6 +26,7 @@ from hexr_instrument.formats.completions import COMPLETIONS
 from hexr_instrument.formats.embeddings import EMBEDDINGS
 from hexr_instrument.formats.gemini import EMBED_CONTENT, GENERATE_CONTENT
 from hexr_instrument.formats.images import IMAGES
+from hexr_instrument.formats.message_batches import MESSAGE_BATCHES
 from hexr_instrument.formats.messages import MESSAGES
 from hexr_instrument.formats.realtime import REALTIME
 from hexr_instrument.formats.responses import DECISIONS, RESPONSES
@@ -47,6 +48,7 @@ FORMATS: dict[str, Format] = {
     "runs": RUNS,
     "realtime": REALTIME,
     "messages": MESSAGES,
+    "message_batches": MESSAGE_BATCHES,
     "gemini": GENERATE_CONTENT,
     "embed_content": EMBED_CONTENT,
 }

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from ..call import Format, Part, Question, Response, Usage, mapping, number, pick, sequence, text, total
-from ._json import numbers, strings, texts
+from ._json import numbers, strings, summed, texts
 
 _PARAMETERS = {
     "temperature": "temperature",
@@ -55,16 +55,13 @@ def _usage(source: Any) -> tuple[Usage | None, tuple[Part, ...]]:
     # Where another model took over, the model of what went before it is not the response's.
     nameless = "" if "fallback_message" in kinds else None
     parts = [Part(text(each, "model") or nameless, _sampling(each)) for each in sampled]
-    found = Usage(**{name: total(*(getattr(part.usage, name) for part in parts)) for name in _SAMPLED})
+    found = summed([part.usage for part in parts])
     found.reasoning = number(source, "output_tokens_details", "thinking_tokens")
     found.web_searches = number(source, "server_tool_use", "web_search_requests")
     if len(parts) == 1 and not parts[0].model:
         return found, ()
     parts[-1].usage.web_searches = found.web_searches
     return found, tuple(parts)
-
-
-_SAMPLED = ("input", "output", "cache_read", "cache_write", "cache_write_1h")
 
 
 def _sampling(part: Any) -> Usage:
