@@ -113,25 +113,23 @@ def _grounding(payload: Any) -> list[Any]:
     return [each for each in found if each is not None]
 
 
-def _fees(usage: Usage | None, payload: Any) -> Usage | None:
-    """The usage with the searches and the maps that an answer is grounded on, which are billed beside the tokens."""
-    grounded = sequence(get(payload, "grounding"))
-    if usage is None or not grounded:
-        return usage
+def _searches(payload: Any) -> int | None:
+    """How many searches an answer is grounded on that are billed beside the tokens."""
     queries = [
         query
-        for each in grounded
+        for each in sequence(get(payload, "grounding"))
         for name in ("web_search_queries", "image_search_queries")
         for query in strings(get(each, name)) or ()
         if query
     ]
-    if queries:
-        by_prompt = _BY_PROMPT.match(text(get(payload, "model_version")) or "") is not None
-        usage.web_searches = 1 if by_prompt else len(queries)
-    chunks = (chunk for each in grounded for chunk in sequence(get(each, "grounding_chunks")))
-    if any(get(chunk, "maps") is not None for chunk in chunks):
-        usage.map_searches = 1
-    return usage
+    by_prompt = _BY_PROMPT.match(text(get(payload, "model_version")) or "") is not None
+    return (1 if by_prompt else len(queries)) if queries else None
+
+
+def _maps(payload: Any) -> bool:
+    """Whether an answer is grounded on Google Maps, whose fee the table does not have."""
+    chunks = (chunk for each in sequence(get(payload, "grounding")) for chunk in sequence(get(each, "grounding_chunks")))
+    return any(get(chunk, "maps") is not None for chunk in chunks)
 
 
 def _body(payload: Any) -> Any:
@@ -147,13 +145,17 @@ def response(payload: Any) -> Response:
     payload = _body(payload)
     if type(payload) is not dict or "grounding" not in payload:
         payload = fold(None, payload)
+    usage = _usage(get(payload, "usage_metadata"))
+    if usage is not None:
+        usage.web_searches = _searches(payload)
     reasons = [text(get(each, "finish_reason")) for each in sequence(get(payload, "candidates"))]
     return Response(
         id=text(get(payload, "response_id")),
         model=text(get(payload, "model_version")),
         finish_reasons=tuple(_FINISH_REASONS.get(reason or "", (reason or "error").lower()) for reason in reasons),
-        usage=_fees(_usage(get(payload, "usage_metadata")), payload),
+        usage=usage,
         service_tier=_tier(payload),
+        lower_bound=_maps(payload),
     )
 
 
