@@ -245,7 +245,8 @@ class Target:
     """Dotted path inside the provider's module, such as `SyncAPIClient.request`."""
     drive: str
     """`call`, `acall`, `stream`, `astream` (the billed request), `feed` (a parsed body or event), `mute` (a span that
-    the SDK emits for the same request). Of a long connection (`sessions.py`), sync or async alike: `open` (returns it),
+    the SDK emits for the same request). Of a long connection (`sessions.py`), sync or async alike: `open` (returns it), `connect` (returns a
+    context manager of `contextlib` that enters it),
     `ask` (sends a message), `receive` (returns a message), `watch` (waits for one), `leave` (closes it)."""
     parameters: tuple[str, ...] = ()
     """Names that the signature must have; otherwise the target stays as it is, and its patch says why."""

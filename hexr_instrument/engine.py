@@ -253,6 +253,15 @@ def _aopen(provider: Provider, target: Target, recorder: Recorder) -> Wrapper:
     return wrapper
 
 
+def _connect(provider: Provider, target: Target, recorder: Recorder) -> Wrapper:
+    def wrapper(wrapped: Callable[..., Any], instance: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
+        manager = wrapped(*args, **kwargs)
+        guarded(sessions.entering, manager, provider, recorder, instance, kwargs)
+        return manager
+
+    return wrapper
+
+
 def _ask(provider: Provider, target: Target, recorder: Recorder) -> Wrapper:
     def wrapper(wrapped: Callable[..., Any], instance: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
         session = guarded(sessions.opened, instance, provider, recorder, instance)
@@ -355,6 +364,7 @@ _DRIVES: dict[str, Callable[[Provider, Target, Recorder], Wrapper]] = {
     "mute": _mute,
     "open": _open,
     "aopen": _aopen,
+    "connect": _connect,
     "ask": _ask,
     "aask": _aask,
     "receive": _receive,

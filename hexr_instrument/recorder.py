@@ -441,7 +441,8 @@ def price(call: Call) -> None:
     spends = call.request.spends
     if spends is not None and call.error is None and (response is None or response.usage is None):
         response = call.response = replace(response or Response(), usage=spends)
-        if pricing.of_response(response, call.request.provider, call.request.model, call.start)[0] is None:
+        unpriced = pricing.of_response(response, call.request.provider, call.request.model, call.start)[0] is None
+        if unpriced and spends.video_seconds is None:
             response.usage = None  # what the request states is not what this model is billed by
     if response is None or (response.usage is None and response.stated_cost is None):
         call.cost_status = "partial" if call.partial else "no_usage"

@@ -3,11 +3,10 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable
 from typing import Any
 
 import pytest
-from support import Done, Run, wire
+from support import Run, alike
 
 from hexr_instrument.demo.providers import ProviderServer
 
@@ -61,20 +60,6 @@ def script_batch(providers: ProviderServer, reads: int) -> None:
     providers.reply(body=BATCH, route="/batches/msgbatch_1")
     providers.reply(body=ended, route="/batches/msgbatch_1", times=reads)
     providers.reply(body=RESULTS, headers={"content-type": "application/x-jsonl"}, route="/results", times=reads)
-
-
-def alike(run: Run, providers: ProviderServer, program: str, script: Callable[[], None]) -> Done:
-    """The program under the launcher, once it has been seen to say and send what it does without us."""
-    script()
-    bare = run(program, bare=True, HEXR_DISABLED="1")
-    assert bare.returncode == 0, bare.err
-    sent = wire(providers.requests)
-    providers.clear()
-    script()
-    done = run(program)
-    assert (done.returncode, done.out) == (0, bare.out), done.err
-    assert wire(providers.requests) == sent
-    return done
 
 
 SYNC = """

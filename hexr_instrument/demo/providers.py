@@ -277,6 +277,8 @@ class _ProviderHandler(LoopbackHandler):
         self.wfile.flush()
         path = ask.path.partition("?")[0]
         speak = sockets.realtime if path.endswith("/realtime") else sockets.response_socket
+        if "BidiGenerateContent" in path:
+            speak = sockets.live
 
         def heard(data: bytes) -> None:
             self.server_of.hear(Received("MESSAGE", path, {}, data, json.loads(data)))

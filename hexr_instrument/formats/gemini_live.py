@@ -19,12 +19,11 @@ def turn(message: Any) -> Turn | None:
     calls = get(message, "tool_call")
     if content is None and usage is None and calls is None:
         return None
-    over = content is None or _said_all(content)
-    return Turn("turn", last=usage is not None and over)
+    return Turn("turn", last=usage is not None and _over(content))
 
 
-def _said_all(content: Any) -> bool:
-    return any(get(content, name) is True for name in ("turn_complete", "generation_complete", "interrupted"))
+def _over(content: Any) -> bool:
+    return content is None or get(content, "turn_complete") is True
 
 
 def fold(so_far: Any, chunk: Any) -> Any:
@@ -35,8 +34,7 @@ def fold(so_far: Any, chunk: Any) -> Any:
         so_far["grounding"] = [grounded]
     if (usage := get(chunk, "usage_metadata")) is not None:
         so_far["usage_metadata"] = usage
-        content = get(chunk, "server_content")
-        so_far["over"] = content is None or _said_all(content)
+        so_far["over"] = _over(get(chunk, "server_content"))
     return so_far
 
 
@@ -46,8 +44,8 @@ def finished(payload: Any) -> bool:
 
 
 def substance(chunk: Any) -> bool:
-    """Whether a message carries output."""
-    return get(chunk, "server_content", "model_turn") is not None or get(chunk, "tool_call") is not None
+    """No message tells how long the answer took to begin: its call is known from its first message on."""
+    return False
 
 
 GEMINI_LIVE = Format(

@@ -16,11 +16,13 @@ def images(body: Any) -> dict[str, Any]:
 
 
 def _made(payload: Any) -> Response:
-    """What was filtered is in the list without an image, and is not billed."""
+    """What was filtered is in the list without a picture, and is not billed."""
     listed = get(payload, "generated_images")
     if type(listed) is not list:
         return Response()
-    return Response(usage=Usage(images=sum(get(each, "image") is not None for each in sequence(listed))))
+    pictures = (get(each, "image") for each in sequence(listed))
+    held = sum(get(each, "image_bytes") is not None or get(each, "gcs_uri") is not None for each in pictures)
+    return Response(usage=Usage(images=held))
 
 
 def videos(body: Any) -> dict[str, Any]:

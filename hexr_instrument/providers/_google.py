@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import copy
 from typing import Any
-from urllib.parse import urlsplit
 
 from ..call import Outcome, Request, pick, text
 from ..formats.gemini import get
@@ -20,11 +19,9 @@ def served(request: Request, api: Any, config: Any = None) -> Request:
         config: The call's own `config`, which may name another address.
     """
     base = text(get(config, "http_options", "base_url")) or text(api, "_http_options", "base_url") or ""
-    url = urlsplit(base)
+    request.host, request.port = hosts.address(base)
     vertex = pick(api, "vertexai") is True
-    request.provider = "gcp.vertex_ai" if vertex else hosts.provider_of(url.hostname, url.port, "gcp.gemini")
-    request.host = url.hostname
-    request.port = (url.port or (80 if url.scheme in ("http", "ws") else 443)) if url.hostname else None
+    request.provider = "gcp.vertex_ai" if vertex else hosts.provider_of(request.host, request.port, "gcp.gemini")
     return request
 
 

@@ -8,7 +8,7 @@ from typing import Any
 
 from ..call import Outcome, Provider, Request, Target, pick, text
 from ..formats.interactions import INTERACTIONS
-from . import _google, _stainless, hosts
+from . import _google, _routes, _stainless, hosts
 
 
 def _request(interactions: Any, args: tuple[Any, ...], kwargs: Mapping[str, Any], target: str) -> Request:
@@ -17,7 +17,7 @@ def _request(interactions: Any, args: tuple[Any, ...], kwargs: Mapping[str, Any]
     fetch = target.endswith(".get")
     asked = kwargs.get("request")
     body: Any = kwargs if asked is None else pick(asked, "body") or asked
-    host, port = hosts.address(text(config, "server_url") or text(config, "_get_server_url"))
+    host, port = hosts.address(text(config, "server_url"))
     vertex = "/projects/" in (text(config, "globals", "api_version") or "")
     return Request(
         format=INTERACTIONS,
@@ -64,7 +64,7 @@ GOOGLE_INTERACTIONS_1 = Provider(
     name="google.interactions.1",
     module="google.genai._interactions._base_client",
     targets=_stainless.TARGETS,
-    request=_stainless.requests(
+    request=_routes.requests(
         {"/interactions": INTERACTIONS}, lambda client, host, port: hosts.provider_of(host, port, "gcp.gemini")
     ),
     outcome=_stainless.outcome,

@@ -5,14 +5,14 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from ..call import OPENED, Provider, Request, Target, pick, text
+from ..call import Provider, Request, Target, pick, text
 from ..formats.gemini_live import GEMINI_LIVE, turn
 from . import _google
 
 
 def _request(session: Any, args: tuple[Any, ...], kwargs: Mapping[str, Any], target: str) -> Request | None:
     """The first message of an answer: what was asked was decided when the session was opened."""
-    asked = pick(session, OPENED)
+    asked = kwargs.get("state")
     config = pick(asked, "config")
     request = Request(
         format=GEMINI_LIVE,
