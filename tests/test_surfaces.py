@@ -31,7 +31,10 @@ from hexr_instrument import context, engine, guard, hexr_role, hub
 from hexr_instrument.demo.providers import ProviderServer, Sent
 from hexr_instrument.recorder import Recorder, error_type
 
-pytestmark = pytest.mark.filterwarnings("ignore:The model .* is deprecated:DeprecationWarning")
+pytestmark = pytest.mark.filterwarnings(
+    "ignore:The model .* is deprecated:DeprecationWarning",
+    "ignore:The 'output_format' parameter is deprecated:DeprecationWarning",
+)
 
 PROMPT = "Say hello to everybody."
 HI = [{"role": "user", "content": PROMPT}]
@@ -91,7 +94,10 @@ def platforms(url: str) -> dict[str, tuple[str, dict[str, Any]]]:
         "mantle": ("AnthropicBedrockMantle", {**aws, "base_url": url + "/anthropic"}),
         "foundry": ("AnthropicFoundry", {"api_key": "fake", "base_url": url + "/anthropic/"}),
         "aws": ("AnthropicAWS", {**aws, "workspace_id": "wrkspc_1"}),
-        "google cloud": ("AnthropicGoogleCloud", {"base_url": url, "token_provider": lambda: "fake"}),
+        "google cloud": (
+            "AnthropicGoogleCloud",
+            {"base_url": url, "token_provider": lambda: "fake", "workspace_id": "wrkspc_1"},
+        ),
     }
 
 
@@ -233,10 +239,6 @@ def bench(shared: Bench, request: pytest.FixtureRequest) -> Iterator[Bench]:
     """The bench, with nothing sent and nothing recorded yet, and no fault of ours at the end."""
     if "responses" in request.node.name and not hasattr(shared.clients["openai"][0], "responses"):
         pytest.skip("this version of openai has no responses")
-    if re.search("(gemini|vertex) embed", request.node.name) and not hasattr(
-        shared.clients["google"][0].models, "_embed_content"
-    ):
-        pytest.skip("this version of google-genai embeds in one public method")
     shared.clear()
     yield shared
     shared.clear()
@@ -609,7 +611,10 @@ def check(record: dict[str, Any], sent: Sent, surface: Surface, finish: Any) -> 
     usage = record.get("usage", {})
     assert "error" not in record
     assert record["provider"] == (
-        surface.provider or {"anthropic": "anthropic", "aws": "anthropic", "google cloud": "anthropic", "google": "gcp.gemini"}.get(surface.client, "openai")
+        surface.provider
+        or {"anthropic": "anthropic", "aws": "anthropic", "google cloud": "anthropic", "google": "gcp.gemini"}.get(
+            surface.client, "openai"
+        )
     )
     assert record["model"] == sent.requested
     assert record.get("stream", False) == sent.stream
@@ -1413,7 +1418,7 @@ def test_the_sdk_s_own_span_does_not_double_the_call(
     pair = (anthropic.Anthropic(max_retries=0), anthropic.AsyncAnthropic(max_retries=0))
     monkeypatch.setitem(bench.clients, "anthropic", pair)  # the SDK looks for a provider once per client
     with bench.bare():
-        surface.run(bench, mode)
+        offered(surface, bench, mode)
     assert spans.get_finished_spans() or "streaming response" in surface.name
     assert all("traceparent" in request.headers for request in bench.server.requests)
     bench.clear()

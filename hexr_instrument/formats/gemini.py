@@ -128,7 +128,9 @@ def _searches(payload: Any) -> int | None:
 
 def _maps(payload: Any) -> bool:
     """Whether an answer is grounded on Google Maps, whose fee the table does not have."""
-    chunks = (chunk for each in sequence(get(payload, "grounding")) for chunk in sequence(get(each, "grounding_chunks")))
+    chunks = (
+        chunk for each in sequence(get(payload, "grounding")) for chunk in sequence(get(each, "grounding_chunks"))
+    )
     return any(get(chunk, "maps") is not None for chunk in chunks)
 
 

@@ -48,6 +48,4 @@ def substance(chunk: Any) -> bool:
     return False
 
 
-GEMINI_LIVE = Format(
-    "gemini_live", "generate_content", gemini.request, gemini.response, fold, finished, substance
-)
+GEMINI_LIVE = Format("gemini_live", "generate_content", gemini.request, gemini.response, fold, finished, substance)

@@ -55,4 +55,3 @@ def finished(payload: Any) -> bool:
 
 IMAGES = Format("google_images", "generate_content", images, _made, fold, finished, finished)
 VIDEOS = Format("google_videos", "generate_content", videos, _started, fold, finished, finished)
-
