@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from ..call import Format, Response, Usage, number, pick, sequence, text, total
+from ..call import Format, Response, Usage, mapping, number, pick, sequence, text, total
 from ._json import numbers, strings, texts
 from .gemini import modality
 
@@ -92,12 +92,13 @@ _LAST_WINS = ("id", "status", "model", "usage", "service_tier", "errors")
 
 def fold(so_far: Any, chunk: Any) -> Any:
     """Events carry the interaction as it is by then: the last value of each field wins."""
+    found: dict[str, Any] = dict(mapping(so_far))
     event = pick(chunk, "interaction")
-    if event is None:
-        if text(chunk, "event_type") == "error":
-            return (so_far or {}) | {"status": "failed", "errors": [{"code": text(chunk, "error", "code")}]}
-        return so_far
-    return (so_far or {}) | {name: value for name in _LAST_WINS if (value := pick(event, name)) is not None}
+    if event is not None:
+        found |= {name: value for name in _LAST_WINS if (value := pick(event, name)) is not None}
+    elif text(chunk, "event_type") == "error":
+        found |= {"status": "failed", "errors": [{"code": text(chunk, "error", "code")}]}
+    return found or so_far
 
 
 def finished(payload: Any) -> bool:
@@ -107,7 +108,7 @@ def finished(payload: Any) -> bool:
 
 def substance(chunk: Any) -> bool:
     """Whether an event carries a piece of output."""
-    return text(chunk, "event_type") == "step.delta"
+    return (text(chunk, "event_type") or "").endswith(".delta")
 
 
 INTERACTIONS = Format("interactions", "generate_content", request, response, fold, finished, substance)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import Any
 
-from ..call import Format, Part, Response, pick, sequence, text
+from ..call import Format, Part, Response, mapping, pick, sequence, text
 from . import messages
 from ._json import only, summed
 
@@ -22,9 +22,10 @@ def model(body: Any) -> str | None:
 
 def response(payload: Any) -> Response:
     """A batch, whose usage comes with its results; or those results, each billed with its own model and length."""
-    if type(payload) is not dict or "answers" not in payload:
+    read: list[Response] | None = mapping(payload).get("answers")
+    if read is None:
         return Response(id=text(payload, "id"), pending=True)
-    answers: list[Response] = [each for each in payload["answers"] if each.usage is not None]
+    answers = [each for each in read if each.usage is not None]
     usages = [each.usage for each in answers if each.usage is not None]
     tiers = {"batch" if each.service_tier in (None, "standard") else each.service_tier for each in answers}
     surcharges = {each.surcharge for each in answers}

@@ -58,18 +58,19 @@ def _twin(whole: Any) -> Any:
     kind: Any = whole.__class__
     twin = copy.copy(whole)
     members: dict[str, Any] = {"__del__": _leave_open, "__module__": kind.__module__}
-    if isinstance(vars(kind).get("interactions"), property):
-        members["interactions"] = property(lambda self: _owned(kind.interactions.fget(self), self))
+    if hasattr(kind, "interactions"):
+        members["interactions"] = property(_interactions)
         twin.__dict__["_interactions"] = None  # made at its first use, for whom it is then
     twin.__class__ = type(kind.__name__, (kind,), members)
     twin.__dict__["_hexr_origin"] = whole  # the transport lives as long as one of the two
     return twin
 
 
-def _owned(interactions: Any, client: Any) -> Any:
+def _interactions(client: Any) -> Any:
     """The interactions of a handle know it; of themselves they only have its transport."""
-    interactions.__dict__.setdefault("_api_client", client._api_client)
-    return interactions
+    made = super(type(client), client).interactions
+    made.__dict__.setdefault("_api_client", client._api_client)
+    return made
 
 
 def _rebind(whole: Any, transport: Any, twin: Any) -> Any:

@@ -9,6 +9,7 @@ from typing import Any
 from ..call import Outcome, Provider, Request, Target, pick, text
 from ..formats.interactions import INTERACTIONS
 from . import _google, _routes, _stainless, hosts
+from ._routes import Route
 
 
 def _request(interactions: Any, args: tuple[Any, ...], kwargs: Mapping[str, Any], target: str) -> Request:
@@ -65,7 +66,9 @@ GOOGLE_INTERACTIONS_1 = Provider(
     module="google.genai._interactions._base_client",
     targets=_stainless.TARGETS,
     request=_routes.requests(
-        {"/interactions": INTERACTIONS}, lambda client, host, port: hosts.provider_of(host, port, "gcp.gemini")
+        {"/interactions": INTERACTIONS},
+        lambda client, host, port: hosts.provider_of(host, port, "gcp.gemini"),
+        (Route("get", "/interactions/([^/]+)", INTERACTIONS, "fetch"),),
     ),
     outcome=_stainless.outcome,
     owner=_stainless.owner,
