@@ -163,7 +163,7 @@ from google import genai
 from hexr import hexr_llm
 client = genai.Client(http_options={"base_url": os.environ["GOOGLE_GEMINI_BASE_URL"]})
 client.interactions
-one, two = hexr_llm(client, role="one"), hexr_llm(client, role="two")
+one, two = hexr_llm(client, role="one"), hexr_llm(hexr_llm(client, role="other"), role="two")
 for each in (one, two, client, one):
     print(type(each.interactions).__name__, each.interactions is each.interactions)
     each.interactions.create(model="gemini-3.5-flash", input="Say hello.")

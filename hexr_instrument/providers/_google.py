@@ -68,7 +68,9 @@ def _twin(whole: Any) -> Any:
 
 def _interactions(client: Any) -> Any:
     """The interactions of a handle know it; of themselves they only have its transport."""
-    made = super(type(client), client).interactions
+    kinds: tuple[type[Any], ...] = type(client).__mro__
+    found: list[Any] = [vars(kind)["interactions"].fget for kind in kinds if "interactions" in vars(kind)]
+    made: Any = next(get for get in found if get is not _interactions)(client)
     made.__dict__.setdefault("_api_client", client._api_client)
     return made
 
