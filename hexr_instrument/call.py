@@ -81,6 +81,8 @@ class Usage:
     input_image: int | None = None
     output_image: int | None = None
     cache_read_image: int | None = None
+    input_video: int | None = None
+    output_video: int | None = None
     web_searches: int | None = None
     audio_seconds: int | None = None
     """Length of the audio, where it is billed by time; providers count whole seconds."""
@@ -104,6 +106,15 @@ _USAGE_FIELDS = tuple(each.name for each in fields(Usage))
 
 
 @dataclass(frozen=True, slots=True)
+class Part:
+    """One of the samplings behind a response, where each is billed for itself."""
+
+    model: str | None
+    """Its own model; None for the response's, "" for one that nobody names."""
+    usage: Usage
+
+
+@dataclass(frozen=True, slots=True)
 class Caller:
     """Who makes a call; each field is None where nobody said."""
 
@@ -121,6 +132,8 @@ class Request:
     provider: str
     """Who serves the call, as `gen_ai.provider.name` spells it."""
     model: str | None = None
+    tier: str | None = None
+    """The tier that was asked for: the one that served, where the response does not say."""
     operation: str = "chat"
     host: str | None = None
     port: int | None = None
@@ -148,6 +161,10 @@ class Response:
     finish_reasons: tuple[str, ...] = ()
     usage: Usage | None = None
     service_tier: str | None = None
+    parts: tuple[Part, ...] = ()
+    """What `usage` is the sum of, where its parts differ in model or in length; empty where it is billed as a whole."""
+    surcharge: int = 0
+    """Percent that the provider adds to the price of every token, such as 10 for a place where it must be served."""
     stated_cost: int | None = None
     """What the provider says that the call cost, in 1e-12 USD."""
     extras: dict[str, Any] = field(default_factory=dict[str, Any])
@@ -214,6 +231,8 @@ class Outcome:
     """The whole payload, where the result holds it."""
     body: Any = None
     """An open HTTP response whose body has not been read yet: the call goes on until it is closed."""
+    chunks: str | None = None
+    """The attribute of the result that holds its parsed events, where no `feed` target sees them."""
     late: Callable[[Any], Any] | None = None
     """That response, once closed -> its payload, if the program has read it whole; None if not."""
 
@@ -226,12 +245,15 @@ class Target:
     """Dotted path inside the provider's module, such as `SyncAPIClient.request`."""
     drive: str
     """`call`, `acall`, `stream`, `astream` (the billed request), `feed` (a parsed body or event), `mute` (a span that
-    the SDK emits for the same request). Of a long connection (`sessions.py`), sync or async alike: `open` (returns it),
+    the SDK emits for the same request). Of a long connection (`sessions.py`), sync or async alike: `open` (returns it), `connect` (returns a
+    context manager of `contextlib` that enters it),
     `ask` (sends a message), `receive` (returns a message), `watch` (waits for one), `leave` (closes it)."""
     parameters: tuple[str, ...] = ()
     """Names that the signature must have; otherwise the target stays as it is, and its patch says why."""
     optional: bool = False
     """Whether some supported versions of the SDK lack it."""
+    instead_of: str = ""
+    """The name beside it that is wrapped wherever it exists: then this one is left alone."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -77,6 +77,8 @@ def _wrap(module: ModuleType, provider: Provider, target: Target, recorder: Reco
         if not target.optional:
             patch.left[target.name] = "this version of the SDK does not have it"
         return
+    if target.instead_of in members:
+        return
     known = inspect.signature(original).parameters
     if missing := [each for each in target.parameters if each not in known]:
         patch.left[target.name] = f"its signature has no {', '.join(missing)}"
@@ -107,8 +109,8 @@ def _begin(
 def _settle(provider: Provider, live: Live, result: Any) -> None:
     outcome = guarded(provider.outcome, result)
     if outcome is not None and outcome.body is not None:
-        guarded(streams.follow, result, live)
-        streams.defer(outcome.body, live, outcome.late)
+        guarded(streams.follow, result, live, outcome.chunks)
+        streams.defer(outcome.body, live, outcome.late, held=outcome.chunks is not None)
         return
     if outcome is not None and outcome.payload is not None:
         guarded(live.feed, outcome.payload)
@@ -251,6 +253,15 @@ def _aopen(provider: Provider, target: Target, recorder: Recorder) -> Wrapper:
     return wrapper
 
 
+def _connect(provider: Provider, target: Target, recorder: Recorder) -> Wrapper:
+    def wrapper(wrapped: Callable[..., Any], instance: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
+        manager = wrapped(*args, **kwargs)
+        guarded(sessions.entering, manager, provider, recorder, instance, kwargs)
+        return manager
+
+    return wrapper
+
+
 def _ask(provider: Provider, target: Target, recorder: Recorder) -> Wrapper:
     def wrapper(wrapped: Callable[..., Any], instance: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
         session = guarded(sessions.opened, instance, provider, recorder, instance)
@@ -353,6 +364,7 @@ _DRIVES: dict[str, Callable[[Provider, Target, Recorder], Wrapper]] = {
     "mute": _mute,
     "open": _open,
     "aopen": _aopen,
+    "connect": _connect,
     "ask": _ask,
     "aask": _aask,
     "receive": _receive,

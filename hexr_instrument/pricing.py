@@ -13,12 +13,13 @@ from __future__ import annotations
 import os
 import re
 from collections.abc import Mapping
+from dataclasses import replace
 from itertools import combinations
 from math import gcd, lcm
 from operator import attrgetter, mul
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from .call import USD, Response, Usage
+from .call import USD, Part, Response, Usage
 
 if TYPE_CHECKING:
     from fractions import Fraction
@@ -52,8 +53,8 @@ _TIER_KEYS = frozenset({"processing", "service_tier", "speed"})
 
 _COUNTED = (
     "input", "output", "cache_read", "cache_write", "cache_write_1h", "reasoning", "input_audio", "output_audio",
-    "cache_read_audio", "input_image", "output_image", "cache_read_image", "web_searches", "audio_seconds",
-    "input_characters",
+    "cache_read_audio", "input_image", "output_image", "cache_read_image", "input_video", "output_video",
+    "web_searches", "audio_seconds", "input_characters",
 )  # fmt: skip
 """The fields of `Usage`, by the names of their units in the table; a plan speaks of them by index."""
 
@@ -326,12 +327,29 @@ def of_response(response: Response, provider: str, asked: str | None, when: int)
     """
     if response.stated_cost is not None:
         return response.stated_cost, "provider"
-    if response.usage is not None:
-        for model in dict.fromkeys((response.model, asked)):
-            found = cost(response.usage, provider, model, when, tier=response.service_tier)
-            if found is not None:
-                return found, "table"
-    return None, None
+    if response.usage is None:
+        return None, None
+    names = (response.model, asked)
+    if provider == "aws.bedrock":  # only the name that was asked says whether it is the regional or the global price
+        names = (asked, response.model)
+    total = 0
+    for part in response.parts or (Part(None, response.usage),):
+        models = names if part.model is None else (part.model,)
+        costs = (_surcharged(part.usage, response, provider, model, when) for model in dict.fromkeys(models))
+        found = next((each for each in costs if each is not None), None)
+        if found is None:
+            return None, None
+        total += found
+    return total, "table"
+
+
+def _surcharged(usage: Usage, response: Response, provider: str, model: str | None, when: int) -> int | None:
+    """The cost of one sampling, with what the provider adds for tokens (fees of tools stay as they are)."""
+    found = cost(usage, provider, model, when, tier=response.service_tier)
+    if found is None or not response.surcharge:
+        return found
+    of_tokens = cost(replace(usage, web_searches=None), provider, model, when, tier=response.service_tier)
+    return None if of_tokens is None else found + _rounded(of_tokens * response.surcharge, 100)
 
 
 def explain(usage: Usage, provider: str, model: str | None, when: int, *, tier: str | None = None) -> Explanation:

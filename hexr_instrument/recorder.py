@@ -48,6 +48,7 @@ class Live:
         "span",
         "token",
         "unread",
+        "whole",
     )
 
     def __init__(self, recorder: Recorder, call: Call, span: Span | None, invocation: Any) -> None:
@@ -65,6 +66,8 @@ class Live:
         self.generation = recorder.worker.generation
         self.unread = False
         """Whether a stream ended before anything of it was read."""
+        self.whole = False
+        """Whether a stream was read to its end."""
         self._ended = False
         self._lock = threading.RLock()
 
@@ -367,12 +370,13 @@ class Recorder:
         wire = call.request.format
         if call.payload is not None:
             call.response = guarded(wire.response, call.payload) or Response()
+            call.response.service_tier = call.response.service_tier or call.request.tier
         failed = isinstance(error, Exception)
         cancelled = error is not None and not failed
         # A body that was read byte by byte was never parsed: it has no usage, but it was not cut short.
         short = live.unread if call.payload is None else not guarded(wire.finished, call.payload)
         unanswered = cancelled and (call.payload is None or not call.request.stream)
-        call.partial = unanswered or (call.request.stream and short)
+        call.partial = call.partial or unanswered or (call.request.stream and short)
         if error is not None and failed:
             call.error = error_type(error)
             status = getattr(error, "status_code", None) or getattr(error, "code", None)
@@ -402,7 +406,7 @@ class Recorder:
     def _settle(self, live: Live, response: Response) -> None:
         """Notes work whose usage comes later; bills what is completed, once, to whoever started it."""
         call, request = live.call, live.call.request
-        work = response.id
+        work = response.id or request.response_id
         if work is None:
             return
         if request.billing == "call":
@@ -423,6 +427,7 @@ class Recorder:
         billed = replace(request, billing="call", operation=operation, model=origin.model, stream=False)
         bill = self.begin(billed, None, origin, call.start)
         bill.call.payload = call.payload
+        bill.call.partial = request.stream and not live.whole
         bill.end(at=bill.clock + (call.end or call.start) - call.start)
 
     def keep(self, record: dict[str, Any]) -> None:
@@ -436,7 +441,8 @@ def price(call: Call) -> None:
     spends = call.request.spends
     if spends is not None and call.error is None and (response is None or response.usage is None):
         response = call.response = replace(response or Response(), usage=spends)
-        if pricing.of_response(response, call.request.provider, call.request.model, call.start)[0] is None:
+        unpriced = pricing.of_response(response, call.request.provider, call.request.model, call.start)[0] is None
+        if unpriced and spends.video_seconds is None:
             response.usage = None  # what the request states is not what this model is billed by
     if response is None or (response.usage is None and response.stated_cost is None):
         call.cost_status = "partial" if call.partial else "no_usage"

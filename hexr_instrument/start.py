@@ -18,6 +18,10 @@ MODULES = (
     "openai.resources.beta.responses.responses",
     "anthropic._base_client",
     "google.genai.models",
+    "google.genai.batches",
+    "google.genai._gaos.interactions",
+    "google.genai._interactions._base_client",
+    "google.genai.live",
 )
 """The modules whose import loads the engine: one line for each provider's table."""
 SERVERS = ("uvicorn.server",)

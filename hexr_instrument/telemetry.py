@@ -6,9 +6,12 @@ from collections.abc import Mapping
 from typing import Any
 
 from . import names
-from .call import USD, Call, Caller
+from .call import USD, Call, Caller, Part
 
 Record = dict[str, Any]
+
+PARTS = 100
+"""How many parts of a response a record lists; with more (a batch may have 100,000) it lists none."""
 
 
 def of_call(call: Call) -> Record:
@@ -51,9 +54,15 @@ def of_call(call: Call) -> Record:
             "finish": list(response.finish_reasons) or None,
             "tier": response.service_tier,
             "usage": (response.usage.known() if response.usage and not fetched else None) or None,
+            "parts": _parts(response.parts) or None,
+            "surcharge": response.surcharge or None,
             "extras": response.extras or None,
         }
     return {key: value for key, value in record.items() if value is not None}
+
+
+def _parts(parts: tuple[Part, ...]) -> list[Any]:
+    return [] if len(parts) > PARTS else [[part.model, part.usage.known()] for part in parts]
 
 
 def of_caller(caller: Caller) -> Record:

@@ -344,6 +344,8 @@ UNITS = {
     "cache_read_audio": "cache_audio_read_tokens",
     "input_image": "input_image_tokens",
     "output_image": "output_image_tokens",
+    "input_video": "input_video_tokens",
+    "output_video": "output_video_tokens",
     "web_searches": "web_searches",
 }
 

@@ -26,6 +26,7 @@ from hexr_instrument.formats.completions import COMPLETIONS
 from hexr_instrument.formats.embeddings import EMBEDDINGS
 from hexr_instrument.formats.gemini import EMBED_CONTENT, GENERATE_CONTENT
 from hexr_instrument.formats.images import IMAGES
+from hexr_instrument.formats.message_batches import MESSAGE_BATCHES
 from hexr_instrument.formats.messages import MESSAGES
 from hexr_instrument.formats.realtime import REALTIME
 from hexr_instrument.formats.responses import DECISIONS, RESPONSES
@@ -47,6 +48,7 @@ FORMATS: dict[str, Format] = {
     "runs": RUNS,
     "realtime": REALTIME,
     "messages": MESSAGES,
+    "message_batches": MESSAGE_BATCHES,
     "gemini": GENERATE_CONTENT,
     "embed_content": EMBED_CONTENT,
 }
@@ -170,6 +172,7 @@ def test_a_recorded_body_costs_what_genai_prices_says(name: str) -> None:
     expect = row_.expect
     provider = pricing.PROVIDERS.get(row_.data["provider"], row_.data["provider"])
     flavor = "default" if provider == "groq" else FLAVORS.get(name.partition("/")[0], "default")
+    reader = "anthropic" if row_.wire is MESSAGES else provider  # whoever serves Claude, it is the same body
     body = row_.payload
     if "usage_metadata" in body and "chunks" in row_.data:  # folded under the names that the SDK's objects have
         body = {"usageMetadata": body["usage_metadata"], "modelVersion": body["model_version"]}
@@ -178,13 +181,10 @@ def test_a_recorded_body_costs_what_genai_prices_says(name: str) -> None:
     tier = expect.get("tier")
     context = dict.fromkeys(("processing", "service_tier", "speed"), tier) if tier else None
     try:
-        read = extract_usage(body, provider_id=provider, api_flavor=flavor)
+        read = extract_usage(body, provider_id=reader, api_flavor=flavor)
         at = {"genai_request_timestamp": MOMENT, "price_context": context}
-        if read.model is None and flavor in (
-            "images",
-            "realtime",
-            "responses",
-        ):  # images and sounds do not say who made them
+        # Images and sounds do not say who made them, Claude not who serves it.
+        if reader != provider or (read.model is None and flavor in ("images", "realtime", "responses")):
             found = calc_price(read.usage, row_.data["request"]["model"], provider_id=provider, **at).total_price
         else:
             found = read.calc_price(**at).total_price

@@ -17,7 +17,7 @@ from urllib.parse import parse_qs, urlsplit
 
 from ..call import pick
 from .routes import served
-from .wire import JSON, Ask, Reply, compact, count, pieces
+from .wire import JSON, Ask, Reply, compact, count, items, pieces
 from .wire_responses import responses
 
 HANG_UP = "hang up"
@@ -171,3 +171,40 @@ def response_socket(socket: Socket, ask: Ask) -> Iterator[JSON]:
                 yield dict(answer.usage)
             if isinstance(event, Mapping):
                 socket.send({**event, **lane})
+
+
+def live(socket: Socket, ask: Ask) -> Iterator[JSON]:
+    """Google's live session: answers each turn and each tool's result; yields each usage it bills."""
+    socket_messages = socket.messages()
+    setup = pick(next(socket_messages, None), "setup")
+    socket.send({"setupComplete": {}})
+    tools = items(setup, "tools")
+    for message in socket_messages:
+        said = pick(message, "client_content")  # the API takes both spellings, the SDK sends this one
+        turns = items(said, "turns")
+        answered = pick(message, "tool_response") is not None
+        if not answered and (pick(said, "turn_complete") or pick(said, "turnComplete")) is not True:
+            continue
+        prompt = 10 + sum(count(turn) for turn in turns)
+        if tools and not answered:
+            usage = _live_usage(prompt, 50)
+            call = {"id": "call_1", "name": "weather", "args": {"city": "Rome"}}
+            socket.send({"toolCall": {"functionCalls": [call]}, "usageMetadata": usage})
+            yield usage
+            continue
+        for piece in ("Good ", "day."):
+            socket.send({"serverContent": {"modelTurn": {"role": "model", "parts": [{"text": piece}]}}})
+        usage = _live_usage(prompt, 20)
+        socket.send({"serverContent": {"generationComplete": True}})
+        socket.send({"serverContent": {"turnComplete": True}, "usageMetadata": usage})
+        yield usage
+
+
+def _live_usage(asked: int, said: int) -> JSON:
+    return {
+        "promptTokenCount": asked,
+        "responseTokenCount": said,
+        "totalTokenCount": asked + said,
+        "promptTokensDetails": [{"modality": "TEXT", "tokenCount": asked}],
+        "responseTokensDetails": [{"modality": "TEXT", "tokenCount": said}],
+    }

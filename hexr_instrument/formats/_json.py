@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable, Sequence
+from dataclasses import fields
 from math import isfinite
 from typing import Any
 
-from ..call import USD, pick, text
+from ..call import USD, Usage, pick, text, total
 
 
 def numbers(body: Any, names: dict[str, str]) -> dict[str, Any]:
@@ -37,3 +39,14 @@ def stated_cost(value: Any) -> int | None:
     if type(value) in (int, float) and 0 <= value < 1_000_000:
         return round(value * USD)
     return None
+
+
+def summed(usages: Sequence[Usage]) -> Usage:
+    """What was used in all; a count that none of them knows stays unknown."""
+    return Usage(**{each.name: total(*(getattr(usage, each.name) for usage in usages)) for each in fields(Usage)})
+
+
+def only(values: Iterable[str | None]) -> str | None:
+    """The one value that all of them are, or None."""
+    found = set(values)
+    return found.pop() if len(found) == 1 else None

@@ -49,6 +49,8 @@ def outcome(result: Any) -> Outcome:
         return Outcome(body=raw)
     if raw is None:
         return Outcome()
+    if hasattr(result, "_iterator"):  # lines of JSON, which the SDK parses by itself
+        return Outcome(body=raw, chunks="_iterator")
     if not getattr(raw, "is_closed", True):
         return Outcome(body=raw, late=_json)
     return Outcome(payload=_json(raw))
