@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from typing import Any
 
-from ..call import Format, Question, Response, Usage, number, pick, sequence, text, total
+from ..call import Format, Question, Response, Usage, number, pick, sequence, sound, text, total
 from ._json import numbers, strings
 
 
@@ -69,7 +69,7 @@ def _modality(details: Any, name: str) -> int | None:
 def _usage(source: Any) -> Usage | None:
     """Tool-use prompts are billed as input and thoughts as output; neither is in the count that its name suggests."""
     prompt = number(get(source, "prompt_token_count"))
-    if prompt is None:
+    if prompt is None or not sound(source):
         return None
     thoughts = number(get(source, "thoughts_token_count"))
     details = get(source, "prompt_tokens_details")

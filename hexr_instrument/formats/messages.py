@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from ..call import Format, Question, Response, Usage, mapping, number, pick, sequence, text, total
+from ..call import Format, Question, Response, Usage, mapping, number, pick, sequence, sound, text, total
 from ._json import numbers, strings, texts
 
 _PARAMETERS = {
@@ -40,7 +40,7 @@ def _usage(source: Any) -> Usage | None:
 
     What it took to compact the context is billed too, but only the list of iterations has it.
     """
-    if number(source, "input_tokens") is None:
+    if number(source, "input_tokens") is None or not sound(source):
         return None
     parts = [source, *(each for each in sequence(pick(source, "iterations")) if text(each, "type") == "compaction")]
     read = total(*(number(part, "cache_read_input_tokens") for part in parts))
