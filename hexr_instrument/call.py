@@ -9,6 +9,9 @@ from typing import Any
 USD = 10**12
 """One US dollar in the unit of every amount in records, sums and the store: 1e-12 USD, an integer."""
 
+LARGEST_COUNT = 1 << 36
+"""No request has more tokens; below it, sums of a hundred million calls stay inside SQLite's 64 bits."""
+
 REGISTRATION = "_hexr_caller"
 """The attribute of a client (of its `owner`) that holds the Caller which `hexr_llm(client, ...)` gave it."""
 
@@ -39,11 +42,35 @@ def sequence(source: Any) -> list[Any]:
 
 
 def number(source: Any, *path: str | int) -> int | None:
-    """The whole number at `path`, or None: a provider's "n/a", true, or a negative count is not a number."""
+    """The whole number at `path`, or None: a provider's "n/a", true, a negative or an absurd count is not a number."""
     value = pick(source, *path)
     if type(value) is float and value.is_integer():
         value = int(value)
-    return value if type(value) is int and value >= 0 else None
+    return value if type(value) is int and 0 <= value < LARGEST_COUNT else None
+
+
+_COUNTS = ("tokens", "count", "requests")
+_BREAKDOWNS = ("details", "creation", "iterations", "server_tool_use")
+
+
+def sound(usage: Any, depth: int = 4) -> bool:
+    """Whether each count that a usage object states is one; a bill with one wrong number is no bill."""
+    fields = usage if type(usage) is dict else getattr(usage, "__dict__", None)
+    if type(fields) is not dict or depth == 0:
+        return False
+    for name, value in mapping(fields).items():
+        kind = str(name).lower()
+        if value is None or not kind.endswith((*_COUNTS, *_BREAKDOWNS)):
+            continue
+        if type(value) in (list, tuple):
+            if not all(sound(each, depth - 1) for each in sequence(value)):
+                return False
+        elif kind.endswith(_COUNTS):
+            if number(value) is None:
+                return False
+        elif not sound(value, depth - 1):
+            return False
+    return True
 
 
 def text(source: Any, *path: str | int) -> str | None:

@@ -6,6 +6,7 @@ import inspect
 import sys
 from collections.abc import Callable
 from dataclasses import dataclass, field
+from functools import partial
 from types import ModuleType
 from typing import Any
 
@@ -13,7 +14,7 @@ import wrapt
 
 from . import sessions, streams
 from .call import REGISTRATION, Provider, Target, mapping
-from .guard import guarded
+from .guard import Breaker, attempt, guarded, undo
 from .providers import PROVIDERS
 from .recorder import CURRENT, Live, Recorder
 
@@ -28,6 +29,8 @@ class Patch:
     originals: list[tuple[Any, str, Any]] = field(default_factory=list[tuple[Any, str, Any]])
     """(where, name, what was there; None where it was inherited)."""
     left: dict[str, str] = field(default_factory=dict[str, str])
+    breaker: Breaker | None = None
+    """None after it has taken the wrappers off, because our steps failed in call after call."""
 
 
 patches: dict[str, Patch] = {}
@@ -39,6 +42,7 @@ def patch_module(module: ModuleType, recorder: Recorder) -> None:
     for provider in PROVIDERS:
         if provider.module == module.__name__ and provider.name not in patches:
             patch = patches[provider.name] = Patch(provider)
+            patch.breaker = Breaker(partial(_break, patch, recorder))
             for target in provider.targets:
                 if target.drive == "mute" and recorder.config.native_spans:
                     continue
@@ -57,12 +61,24 @@ def patch_loaded(recorder: Recorder) -> None:
 def unpatch() -> None:
     """Puts back the very same objects."""
     for patch in patches.values():
-        for parent, name, original in reversed(patch.originals):
-            if original is None:
-                delattr(parent, name)
-            else:
-                setattr(parent, name, original)
+        _restore(patch)
     patches.clear()
+
+
+def _break(patch: Patch, recorder: Recorder) -> None:
+    """Takes one provider's wrappers off for good: the program goes on with the SDK's own objects, unrecorded."""
+    _restore(patch)
+    patch.breaker = None
+    guarded(recorder.note_breaker, patch.provider.name)
+
+
+def _restore(patch: Patch) -> None:
+    for parent, name, original in reversed(patch.originals):
+        if original is None:
+            delattr(parent, name)
+        else:
+            setattr(parent, name, original)
+    patch.originals.clear()
 
 
 def _wrap(module: ModuleType, provider: Provider, target: Target, recorder: Recorder, patch: Patch) -> None:
@@ -92,6 +108,18 @@ def _wrap(module: ModuleType, provider: Provider, target: Target, recorder: Reco
 def _begin(
     provider: Provider, target: Target, recorder: Recorder, instance: Any, args: tuple[Any, ...], kwargs: dict[str, Any]
 ) -> Live | None:
+    patch = patches.get(provider.name)
+    if patch is None or patch.breaker is None:  # taken off while this call was on its way here
+        return None
+    live = attempt(patch.breaker.failed, _begun, provider, target, recorder, instance, args, kwargs)
+    if live is not None:
+        live.breaker = patch.breaker
+    return live
+
+
+def _begun(
+    provider: Provider, target: Target, recorder: Recorder, instance: Any, args: tuple[Any, ...], kwargs: dict[str, Any]
+) -> Live | None:
     request = provider.request(instance, args, kwargs, target.name)
     if request is None:
         return None
@@ -102,7 +130,6 @@ def _begin(
     registered = getattr(provider.owner(instance), REGISTRATION, None)
     live = recorder.begin(request, registered)
     live.amended = amended
-    recorder.enter(live)
     return live
 
 
@@ -117,9 +144,11 @@ def _settle(provider: Provider, live: Live, result: Any) -> None:
     live.end()
 
 
-def _failed(recorder: Recorder, live: Live, error: BaseException) -> None:
-    guarded(recorder.release, live, error)
-    live.end(error)
+def _failed(live: Live, error: BaseException) -> None:
+    if isinstance(error, GeneratorExit):
+        live.entered.clear()  # a coroutine closed from another context: there is nothing here to put back
+    undo(live.entered)
+    guarded(live.end, error)
 
 
 def _call(provider: Provider, target: Target, recorder: Recorder) -> Wrapper:
@@ -127,13 +156,14 @@ def _call(provider: Provider, target: Target, recorder: Recorder) -> Wrapper:
         live = guarded(_begin, provider, target, recorder, instance, args, kwargs)
         if live is None:
             return wrapped(*args, **kwargs)
+        guarded(recorder.enter, live)
         args, kwargs = live.amended or (args, kwargs)
         try:
             result = wrapped(*args, **kwargs)
         except BaseException as error:  # the caller's own, also a cancellation: noted and raised again
-            guarded(_failed, recorder, live, error)
+            _failed(live, error)
             raise
-        guarded(recorder.release, live)
+        undo(live.entered)
         guarded(_settle, provider, live, result)
         return result
 
@@ -145,13 +175,14 @@ def _acall(provider: Provider, target: Target, recorder: Recorder) -> Wrapper:
         live = guarded(_begin, provider, target, recorder, instance, args, kwargs)
         if live is None:
             return await wrapped(*args, **kwargs)
+        guarded(recorder.enter, live)
         args, kwargs = live.amended or (args, kwargs)
         try:
             result = await wrapped(*args, **kwargs)
         except BaseException as error:  # the caller's own, also a cancellation: noted and raised again
-            guarded(_failed, recorder, live, error)
+            _failed(live, error)
             raise
-        guarded(recorder.release, live)
+        undo(live.entered)
         guarded(_settle, provider, live, result)
         return result
 
@@ -166,7 +197,6 @@ def _stream(provider: Provider, target: Target, recorder: Recorder) -> Wrapper:
         if live is None:
             yield from wrapped(*args, **kwargs)
             return
-        guarded(recorder.release, live)
         yield from streams.passed_on(wrapped(*args, **kwargs), live, feed=True)
 
     def wrapper(wrapped: Callable[..., Any], instance: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
@@ -182,13 +212,14 @@ def _astream(provider: Provider, target: Target, recorder: Recorder) -> Wrapper:
         live = guarded(_begin, provider, target, recorder, instance, args, kwargs)
         if live is None:
             return await wrapped(*args, **kwargs)
+        guarded(recorder.enter, live)
         try:
             chunks = await wrapped(*args, **kwargs)
         except BaseException as error:  # the caller's own, also a cancellation: noted and raised again
-            guarded(_failed, recorder, live, error)
+            _failed(live, error)
             raise
-        guarded(recorder.release, live)
-        return streams.AsyncChunks(chunks, live, feed=True)
+        undo(live.entered)
+        return guarded(streams.AsyncChunks, chunks, live, feed=True) or chunks
 
     return wrapper
 

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import secrets
 import sys
 import threading
 import time
+from collections.abc import Callable
 from contextvars import ContextVar
 from dataclasses import replace
 from typing import Any
@@ -15,10 +17,10 @@ from opentelemetry import context as otel
 from opentelemetry import trace
 from opentelemetry.trace import NonRecordingSpan, Span, SpanContext, SpanKind, Status, StatusCode, TraceFlags
 
-from . import context, names, pricing, telemetry
+from . import context, guard, health, names, pricing, telemetry
 from .call import Call, Caller, Request, Response
 from .config import Config
-from .guard import guarded, say
+from .guard import Breaker, attempt, guarded, say
 from .journal import Journal
 from .owed import Origin, Owed
 from .redact import Redactor
@@ -39,14 +41,16 @@ class Live:
         "_ended",
         "_lock",
         "amended",
+        "breaker",
         "call",
         "clock",
+        "entered",
+        "faulty",
         "generation",
         "hidden",
         "invocation",
         "recorder",
         "span",
-        "token",
         "unread",
         "whole",
     )
@@ -58,12 +62,17 @@ class Live:
         """The span of the program's own provider, whose pipeline delivers it; None where the record is exported."""
         self.invocation = invocation
         self.clock = time.perf_counter_ns()
-        self.token: Any = None
+        self.entered: list[tuple[Callable[[Any], Any], Any]] = []
+        """What takes back, from last to first, that this is the current call of its context."""
         self.amended: tuple[tuple[Any, ...], dict[str, Any]] | None = None
         """The arguments of the request where they are not the caller's own: with usage asked for."""
         self.hidden: Any = None
         """The parsed chunk that the caller did not ask for."""
         self.generation = recorder.worker.generation
+        self.breaker: Breaker | None = None
+        """What counts the faults of this call's provider."""
+        self.faulty = False
+        """Whether a step of ours failed in this call."""
         self.unread = False
         """Whether a stream ended before anything of it was read."""
         self.whole = False
@@ -76,8 +85,15 @@ class Live:
         """Whether the request itself is no call and leaves no span."""
         return self.call.request.billing in ("quiet", "job")
 
+    def blame(self) -> None:
+        """Notes that a step of ours failed in this call."""
+        self.faulty = True
+
     def feed(self, data: Any) -> None:
-        """Takes a parsed body or, of a stream, one event."""
+        """Takes a parsed body or, of a stream, one event; a fault of its reader counts against the provider."""
+        attempt(self.blame, self._feed, data)
+
+    def _feed(self, data: Any) -> None:
         call = self.call
         if self._ended or data is None:
             return
@@ -103,7 +119,9 @@ class Live:
                 return
             self._ended = True
         self.call.end = self.call.start + (at or time.perf_counter_ns()) - self.clock
-        guarded(self.recorder.finish, self, error)
+        attempt(self.blame, self.recorder.finish, self, error)
+        if self.breaker is not None:
+            guarded(self.breaker.failed if self.faulty else self.breaker.worked)
 
 
 class Invocation:
@@ -206,6 +224,20 @@ class Recorder:
         self._tracer: tuple[Any, trace.Tracer] | None = None
         for complaint in config.complaints:
             say(complaint)
+        guard.noted = self._note_fault
+
+    def _note_fault(self, step: str, count: int) -> None:
+        self._note("fault", step, count)
+
+    def note_breaker(self, provider: str) -> None:
+        """Leaves a note that a provider's SDK is left alone from here on."""
+        self._note("breaker", provider, last=next(reversed(guard.faults), None))
+
+    def _note(self, kind: str, reason: str, count: int = 1, **fields: Any) -> None:
+        """A note for `doctor`, also where no call has made the store yet."""
+        with contextlib.suppress(OSError):
+            self.config.store.mkdir(mode=0o700, parents=True, exist_ok=True)
+        health.note(self.config.store, kind, reason, count, **fields)
 
     def _header(self) -> dict[str, Any]:
         config = self.config
@@ -329,23 +361,12 @@ class Recorder:
         return Live(self, call, span, origin.invocation)
 
     def enter(self, live: Live) -> None:
-        """Makes a call the current one of this context, until it is released."""
-        attached = None
+        """Makes a call the current one of this context, until `undo(live.entered)`."""
+        live.entered.append((CURRENT.reset, CURRENT.set(live)))
         if not live.quiet and (live.span is not None or self.own_provider is not None):
             call = live.call
-            attached = otel.attach(
-                trace.set_span_in_context(live.span or _ids_only((call.trace_id, call.span_id, call.sampled)))
-            )
-        live.token = (attached, CURRENT.set(live))
-
-    def release(self, live: Live, error: BaseException | None = None) -> None:
-        """Makes the call no longer current: its request has been answered."""
-        (attached, current), live.token = live.token, None
-        if isinstance(error, GeneratorExit):
-            return  # a coroutine closed from another context: there is nothing here to put back
-        CURRENT.reset(current)
-        if attached is not None:
-            otel.detach(attached)
+            span = live.span or _ids_only((call.trace_id, call.span_id, call.sampled))
+            live.entered.append((otel.detach, otel.attach(trace.set_span_in_context(span))))
 
     def caller(self, registered: Caller | None, scope: context.Scope | None) -> Caller:
         """Who makes a call here, field by field: registration, then scope, then environment."""
@@ -369,12 +390,12 @@ class Recorder:
         call = live.call
         wire = call.request.format
         if call.payload is not None:
-            call.response = guarded(wire.response, call.payload) or Response()
+            call.response = attempt(live.blame, wire.response, call.payload) or Response()
             call.response.service_tier = call.response.service_tier or call.request.tier
         failed = isinstance(error, Exception)
         cancelled = error is not None and not failed
         # A body that was read byte by byte was never parsed: it has no usage, but it was not cut short.
-        short = live.unread if call.payload is None else not guarded(wire.finished, call.payload)
+        short = live.unread if call.payload is None else not attempt(live.blame, wire.finished, call.payload)
         unanswered = cancelled and (call.payload is None or not call.request.stream)
         call.partial = call.partial or unanswered or (call.request.stream and short)
         if error is not None and failed:

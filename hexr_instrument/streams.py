@@ -61,28 +61,28 @@ def defer(response: Any, live: Live, late: Callable[[Any], Any] | None = None, *
         live.unread = not lost
         live.end(next(iter(lost), None), at=next(iter(closed_at), None))
 
-    def closing(frame: FrameType, hook: str) -> Any:
-        """The response that is being closed: the collector clears weak references before it finalises a generator."""
-        found = weak()
-        if found is None:
-            hooks = (getattr(each, "__dict__", {}).get(hook) for each in frame.f_locals.values())
-            mine = close if hook == "close" else aclose
-            found = next((each for each, its in zip(frame.f_locals.values(), hooks, strict=True) if its is mine), None)
-        guarded(ending, frame, found)
-        return found
-
     def close() -> Any:
-        found = guarded(closing, sys._getframe(1), "close")
+        frame = sys._getframe(1)
+        found = weak() or guarded(_closing, frame, "close", close)
+        guarded(ending, frame, found)
         return None if found is None else kind.close(found)
 
     def aclose() -> Any:
-        found = guarded(closing, sys._getframe(1), "aclose")
+        frame = sys._getframe(1)
+        found = weak() or guarded(_closing, frame, "aclose", aclose)
+        guarded(ending, frame, found)
         return _nothing() if found is None else kind.aclose(found)
 
     setattr(response, _MARK, live)
     response.close = close
     response.aclose = aclose
     weakref.finalize(response, guarded, forgotten)
+
+
+def _closing(frame: FrameType, name: str, hook: Any) -> Any:
+    """The response that `frame` is closing, by our hook on it: the collector clears weak references before generators."""
+    values = frame.f_locals.values()
+    return next((each for each in values if getattr(each, "__dict__", {}).get(name) is hook), None)
 
 
 async def _nothing() -> None:

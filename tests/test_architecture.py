@@ -28,7 +28,7 @@ RULES: dict[str, set[str]] = {
     "redact": {"call"},
     "imported": {"config", "guard", "providers", "start"},
     "pricing": {"call"},
-    "context": {"call"},
+    "context": {"call", "guard"},
     "formats": {"call", "formats"},
     "providers": {"call", "formats", "providers"},
     "telemetry": {"call", "names"},
@@ -52,6 +52,7 @@ RULES: dict[str, set[str]] = {
         "telemetry",
     },
     "recorder": {
+        "health",
         "call",
         "config",
         "context",

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from ..call import Format, Question, Response, Usage, mapping, number, pick, sequence, text
+from ..call import Format, Question, Response, Usage, mapping, number, pick, sequence, sound, text
 from ._json import numbers, stated_cost, strings, texts
 
 _PARAMETERS = {
@@ -36,7 +36,7 @@ def request(body: Any) -> dict[str, Any]:
 def usage(source: Any) -> Usage | None:
     """A chat completions `usage` object; cached tokens are a subset of the prompt's."""
     asked = number(source, "prompt_tokens")
-    if asked is None:
+    if asked is None or not sound(source):
         return None
     said, whole = number(source, "completion_tokens"), number(source, "total_tokens")
     if said is not None and whole is not None and whole > asked + said:

@@ -6,7 +6,7 @@ import json
 import re
 from typing import Any
 
-from ..call import Format, Question, Response, Usage, mapping, number, pick, sequence, text, total
+from ..call import Format, Question, Response, Usage, mapping, number, pick, sequence, sound, text, total
 from ._json import numbers, strings
 
 
@@ -79,7 +79,7 @@ def _usage(source: Any) -> Usage | None:
     A turn of a live session spells its answer `response` where generateContent says `candidates`.
     """
     prompt = number(get(source, "prompt_token_count"))
-    if prompt is None:
+    if prompt is None or not sound(source):
         return None
     thoughts = number(get(source, "thoughts_token_count"))
     asked: tuple[Any, ...] = (get(source, "prompt_tokens_details"),)

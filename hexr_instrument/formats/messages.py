@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from ..call import Format, Part, Question, Response, Usage, mapping, number, pick, sequence, text, total
+from ..call import Format, Part, Question, Response, Usage, mapping, number, pick, sequence, sound, text, total
 from ._json import numbers, strings, summed, texts
 
 _PARAMETERS = {
@@ -45,7 +45,7 @@ def _usage(source: Any) -> tuple[Usage | None, tuple[Part, ...]]:
     The top of the usage leaves out what it took to compact the context, to ask an advisor, and what another model did
     before it declined: the list of iterations has all of it, each with its own model, and that is what is billed.
     """
-    if number(source, "input_tokens") is None:
+    if number(source, "input_tokens") is None or not sound(source):
         return None, ()
     iterations = sequence(pick(source, "iterations"))
     kinds = {text(each, "type") for each in iterations}

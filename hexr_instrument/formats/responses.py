@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import Any
 
-from ..call import Format, Question, Response, Usage, mapping, number, pick, sequence, text
+from ..call import Format, Question, Response, Usage, mapping, number, pick, sequence, sound, text
 from ._json import numbers, stated_cost, texts
 from .chat import OUTPUT_TYPES
 
@@ -32,7 +32,7 @@ def request(body: Any) -> dict[str, Any]:
 
 def _usage(payload: Any) -> Usage | None:
     source = pick(payload, "usage")
-    if number(source, "input_tokens") is None:
+    if number(source, "input_tokens") is None or not sound(source):
         return None
     return Usage(
         input=number(source, "input_tokens"),
