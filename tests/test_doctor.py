@@ -72,7 +72,7 @@ def test_one_screen_says_that_all_is_well(run: Run, receiver: OtlpReceiver) -> N
         assert any(each.startswith(f"  ok {sdk} ") and "recorded (" in each for each in lines), sdk
     whole = " ".join(shown.stdout.split())
     assert f"{receiver.endpoint}/v1/traces, http/protobuf: answers" in whole
-    assert "(mode 0700): 1 calls" in whole
+    assert "(mode 0700): 1 call," in whole
     assert len(receiver.spans) == 1, "the probe itself leaves nothing there"
 
 

@@ -350,7 +350,11 @@ def _contents(store: Store, section: Section, kept: str) -> None:
     calls = sum(row.calls for row in rows)
     since = f", covers since {moment(state.covers_since, timezone.utc)}" if state.covers_since is not None else ""
     section.data |= {"calls": calls, "bytes": size, "mode": f"{mode:04o}", "covers_since": iso(state.covers_since)}
-    section.ok(f"{store.directory} (mode {mode:04o}): {calls:,} calls, {_size(size)}, {kept}{since}")
+    section.ok(
+        f"{store.directory} (mode {mode:04o}): {calls:,} {'call' if calls == 1 else 'calls'}, {_size(size)}, {kept}{since}"
+    )
+    if state.newer:
+        section.note("it was written by a newer hexr-instrument: until this one is upgraded, calls wait in the journal")
     if state.skipped:
         section.note(f"{state.skipped:,} damaged lines of the journal were passed over")
 
