@@ -138,7 +138,7 @@ class Redactor:
     def _facts(self, facts: dict[str, Any]) -> None:
         """Parameters: numbers as they are, a text or a list of texts without secrets; nothing else is kept."""
         for name, value in facts.items():
-            kind: Any = type(value)
+            kind = type(value)  # pyright: ignore[reportUnknownVariableType]
             if kind is str:
                 facts[name] = self.word(value)
             elif kind is list:
