@@ -21,7 +21,7 @@ MANY = 64
 """Items that are kept of a list: of stop sequences, of reasons of many choices."""
 _KEYS = r"""
     (?<![A-Za-z0-9])(?:
-        (?:sk|pk|rk|xai|pplx|key)-[A-Za-z0-9_*-]{8,}                    # OpenAI, Anthropic, Stripe, xAI, Perplexity
+        (?:sk|pk|rk|xai|pplx)-[A-Za-z0-9_*-]{8,}                    # OpenAI, Anthropic, Stripe, xAI, Perplexity
       | (?:sk|pk|rk)_(?:live|test)_\w{8,}                               # Stripe
       | (?:gsk|hf|r8|npm|nvapi|fw|esecret)[_-][A-Za-z0-9_-]{16,}        # Groq, Hugging Face, Replicate, NVIDIA, ...
       | gh[pousr]_\w{16,} | github_pat_\w{16,} | glpat-[\w-]{16,}
@@ -47,7 +47,7 @@ _PATH = re.compile(
 )
 _RULES = (("key", _KEY), ("user", _USER), ("query", _QUERY), ("email", _MAIL), ("path", _PATH))
 _SUSPECT = re.compile(
-    r"@|/|\\|=|:| |\t|\n|\?|~|--|sk-|pk-|rk-|sk_|pk_|rk_|xai-|pplx-|key-|gsk_|hf_|r8_|npm_|nvapi-|fw_|esecret_"
+    r"@|/|\\|=|:| |\t|\n|\?|~|--|sk-|pk-|rk-|sk_|pk_|rk_|xai-|pplx-|gsk_|hf_|r8_|npm_|nvapi-|fw_|esecret_"
     r"|ghp_|gho_|ghu_|ghs_|ghr_|github_pat|glpat|xox|AIza|ya29|AKIA|ASIA|ABIA|ACCA|eyJ"
 )
 """Every text that one of the rules finds something in has one of these in it; nearly no ordinary one does."""

@@ -26,7 +26,7 @@ RULES: dict[str, set[str]] = {
     "config": {"redact"},
     "names": set(),
     "redact": {"call"},
-    "imported": {"config", "guard", "providers", "start"},
+    "imported": {"call", "guard", "providers", "start"},
     "pricing": {"call"},
     "context": {"call", "guard"},
     "formats": {"call", "formats"},
