@@ -403,7 +403,7 @@ class Recorder:
             status = getattr(error, "status_code", None) or getattr(error, "code", None)
             call.status_code = status if type(status) is int else None
         elif call.response is not None and call.response.error is not None:
-            call.error = call.response.error
+            call.error = self.redact.code(call.response.error)
         if call.response is not None and not failed:
             guarded(self._settle, live, call.response)
         if live.quiet:

@@ -308,6 +308,8 @@ def _telemetry(config: Config, environ: Mapping[str, str], *, quick: bool) -> Se
         section.data["endpoints"].append(data)
         if quick or config.disabled:
             section.note(f"{text}: not asked{' (--quick)' if quick else ''}")
+        elif config.credential_provider and config.protocol != "grpc":
+            section.note(f"{text}: not asked, as {plain(config.credential_provider)} makes its sessions")
         else:
             data["answers"], data["said"] = probe.ask(where, "traces", config.protocol)
             add = section.ok if data["answers"] else section.problem
