@@ -61,6 +61,7 @@ RULES: dict[str, set[str]] = {
         "names",
         "owed",
         "pricing",
+        "private",
         "redact",
         "telemetry",
         "worker",

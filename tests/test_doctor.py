@@ -308,8 +308,8 @@ def test_what_was_dropped_is_summed_by_reason(tmp_path: Path) -> None:
     status, data = quick(store)
     assert status == 1
     section = "lost in the last 7 days"
-    assert "dropped: 12, older than 48 h" in texts(data, section, "problem")
-    assert "breaker: 1, aged" in texts(data, section, "note")
+    assert "calls dropped: older than 48 h (12, last " in texts(data, section, "problem")
+    assert "failed again and again: aged (1, last " in texts(data, section, "note")
     assert "forgotten" not in json.dumps(data)
     assert "planted" not in json.dumps(data)
 
@@ -322,7 +322,7 @@ def test_old_losses_do_not_fail_a_health_check(tmp_path: Path) -> None:
     health.file_of(store).write_text(json.dumps(entry) + "\n")
     status, data = quick(store)
     assert status == 0
-    assert "dropped: 3, full" in texts(data, "lost in the last 7 days", "note")
+    assert "calls dropped: full (3, last " in texts(data, "lost in the last 7 days", "note")
 
 
 @pytest.mark.parametrize("kind", ["link", "linked journal", "file", "open to all", "foreign", "foreign journal"])

@@ -393,6 +393,15 @@ def _waiting(
         section.note(f"{what} for the endpoint")
 
 
+_KINDS = {
+    "dropped": "calls dropped",
+    "refused": "calls refused by the endpoint",
+    "breaker": "left alone until its program restarts, as recording it failed again and again",
+    "fault": "fault of ours",
+}
+"""Kinds of notes, in words."""
+
+
 def _losses(store: Store) -> Section:
     """What processes of the last seven days noted in the store's health file, summed by reason."""
     section = Section("Lost in the last 7 days")
@@ -409,7 +418,7 @@ def _losses(store: Store) -> Section:
     ]
     for (kind, reason), (count, last) in sums.items():
         add = section.problem if now - last < DAY else section.note
-        add(f"{kind}: {count:,}, {reason} (last {moment(last, timezone.utc)})")
+        add(f"{_KINDS.get(kind, kind)}: {reason} ({count:,}, last {moment(last, timezone.utc)})")
     if not sums:
         section.ok("nothing")
     return section
