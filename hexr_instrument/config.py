@@ -206,7 +206,7 @@ def _shown(value: str) -> str:
     from . import redact  # noqa: PLC0415  (only where a value is wrong)
 
     _, at, behind = value.rpartition("@")
-    shown = repr(redact.text(f"***@{behind}" if at else value))
+    shown = repr(redact.text(f"***@{behind}" if at else value, without=("path",)))
     return shown if len(shown) <= 80 else f"{shown[:77]}..."
 
 
@@ -303,8 +303,8 @@ class Config:
             resource=tuple(sorted(resource.items())),
             exporters=exporters,
             protocol=protocol,
-            credential_provider=env.get("OTEL_PYTHON_EXPORTER_OTLP_HTTP_CREDENTIAL_PROVIDER")
-            or env.get("OTEL_PYTHON_EXPORTER_OTLP_HTTP_TRACES_CREDENTIAL_PROVIDER"),
+            credential_provider=read("OTEL_PYTHON_EXPORTER_OTLP_HTTP_CREDENTIAL_PROVIDER", _name, None)
+            or read("OTEL_PYTHON_EXPORTER_OTLP_HTTP_TRACES_CREDENTIAL_PROVIDER", _name, None),
             destination=_fingerprint(",".join(exporters), protocol, endpoint) if exporters else None,
             complaints=tuple(complaints),
         )

@@ -17,7 +17,7 @@ from opentelemetry import context as otel
 from opentelemetry import trace
 from opentelemetry.trace import NonRecordingSpan, Span, SpanContext, SpanKind, Status, StatusCode, TraceFlags
 
-from . import context, guard, health, names, pricing, telemetry
+from . import context, guard, health, names, pricing, private, telemetry
 from .call import Call, Caller, Request, Response
 from .config import Config
 from .guard import Breaker, attempt, guarded, say
@@ -236,7 +236,7 @@ class Recorder:
     def _note(self, kind: str, reason: str, count: int = 1, **fields: Any) -> None:
         """A note for `doctor`, also where no call has made the store yet."""
         with contextlib.suppress(OSError):
-            self.config.store.mkdir(mode=0o700, parents=True, exist_ok=True)
+            private.make(self.config.store)
         health.note(self.config.store, kind, reason, count, **fields)
 
     def _header(self) -> dict[str, Any]:
@@ -403,7 +403,7 @@ class Recorder:
             status = getattr(error, "status_code", None) or getattr(error, "code", None)
             call.status_code = status if type(status) is int else None
         elif call.response is not None and call.response.error is not None:
-            call.error = call.response.error
+            call.error = self.redact.code(call.response.error)
         if call.response is not None and not failed:
             guarded(self._settle, live, call.response)
         if live.quiet:

@@ -14,7 +14,7 @@ from pathlib import Path
 from ..call import number
 from ..journal import header_of
 from ..journal import lines as whole_lines
-from .file import DATABASE, StoreError, StoreUnwritableError, check, reading
+from .file import DATABASE, SCHEMA, StoreError, StoreUnwritableError, check, reading
 from .lines import Facet
 from .purge import Purged, purge
 from .query import COLUMNS, Filter, Record, Row, costs, fold, records
@@ -52,6 +52,8 @@ class State:
     """Damaged journal lines that were passed over."""
     prices: tuple[str, ...] = ()
     """The price tables by which the calls were priced."""
+    newer: bool = False
+    """Whether a newer hexr-instrument has changed the file: it can be read, and takes nothing in."""
 
 
 class Store:
@@ -207,4 +209,6 @@ class Store:
             covers = connection.execute("SELECT value FROM facts WHERE name = 'covers_since'").fetchone()
             (skipped,) = connection.execute("SELECT coalesce(sum(skipped), 0) FROM segments").fetchone()
             prices = connection.execute("SELECT DISTINCT prices FROM segments WHERE prices IS NOT NULL ORDER BY 1")
-            return State(covers[0] if covers else None, skipped, tuple(row[0] for row in prices))
+            (version,) = connection.execute("PRAGMA user_version").fetchone()
+            since = covers[0] if covers else None
+            return State(since, skipped, tuple(row[0] for row in prices), version > SCHEMA)
