@@ -216,7 +216,7 @@ dumped = []
 for kind in (anthropic.types.Message, anthropic.types.Usage):
     kind.model_dump = kind.model_dump_json = lambda self, **options: dumped.append(self) or {}
 base = anthropic._base_client.SyncAPIClient
-print(inspect.signature(base.request), inspect.signature(client.messages.create))
+print(inspect.signature(base.request), list(inspect.signature(client.messages.create).parameters))
 print([inspect.iscoroutinefunction(kind.request) for kind in (base, anthropic._base_client.AsyncAPIClient)])
 ask = {"model": "claude-opus-5-5", "max_tokens": 100}
 answer = client.messages.create(messages=turns(), **ask)
@@ -230,8 +230,7 @@ print(type(stream), isinstance(stream, anthropic.Stream), [type(event).__name__ 
 
 
 def test_what_the_caller_holds_is_as_without_us(run: Run, providers: ProviderServer) -> None:
-    """Types, signatures, copies and pickles; a generator of turns is read once, by the SDK; nothing of theirs is
-    dumped."""
+    """Types, signatures, copies and pickles; a generator of turns is read once, by the SDK; nothing is dumped."""
     done = alike(run, providers, HOLDS, lambda: None)
     assert done.out.count("asked for a turn") == 2
     assert " []\n" in done.out
