@@ -199,3 +199,39 @@ def test_a_message_costs_what_its_usage_says(run: Run, providers: ProviderServer
     expected = {name: (None if cost is None else cost * 10**6) for name, (_, cost) in BILLS.items()}
     assert {name: call.get("cost") for name, call in zip(BILLS, done.calls, strict=True)} == expected
     assert {call["cost_status"] for call in done.calls} == {"priced", "unpriced"}
+
+
+# ---- What the caller holds ----------------------------------------------------------------------------------------
+
+HOLDS = """
+import asyncio, copy, inspect, pickle
+import anthropic
+
+def turns():
+    print("asked for a turn")
+    yield {"role": "user", "content": "Say hello."}
+
+client = anthropic.Anthropic()
+dumped = []
+for kind in (anthropic.types.Message, anthropic.types.Usage):
+    kind.model_dump = kind.model_dump_json = lambda self, **options: dumped.append(self) or {}
+base = anthropic._base_client.SyncAPIClient
+print(inspect.signature(base.request), list(inspect.signature(client.messages.create).parameters))
+print([inspect.iscoroutinefunction(kind.request) for kind in (base, anthropic._base_client.AsyncAPIClient)])
+ask = {"model": "claude-opus-5-5", "max_tokens": 100}
+answer = client.messages.create(messages=turns(), **ask)
+print(type(answer), isinstance(client, anthropic.Anthropic), isinstance(client.messages, type(client.messages)))
+again = pickle.loads(pickle.dumps(answer))
+print(again == answer, copy.deepcopy(answer) == answer, copy.copy(answer) == answer, sorted(vars(answer)))
+print(type(copy.copy(client)).__name__, type(client.with_options(timeout=9)).__name__, dumped)
+stream = client.messages.create(messages=turns(), stream=True, **ask)
+print(type(stream), isinstance(stream, anthropic.Stream), [type(event).__name__ for event in stream])
+"""
+
+
+def test_what_the_caller_holds_is_as_without_us(run: Run, providers: ProviderServer) -> None:
+    """Types, signatures, copies and pickles; a generator of turns is read once, by the SDK; nothing is dumped."""
+    done = alike(run, providers, HOLDS, lambda: None)
+    assert done.out.count("asked for a turn") == 2
+    assert " []\n" in done.out
+    assert [call["cost_status"] for call in done.calls] == ["priced"] * 2

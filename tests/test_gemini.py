@@ -437,3 +437,63 @@ def test_the_tier_that_was_asked_for_counts_where_none_is_stated(run: Run, provi
     calls = run(ASK.replace("TIERS", "[None, {'service_tier': 'flex'}, {'service_tier': 'priority'}]")).calls
     assert [(call.get("tier"), call["cost_status"]) for call in calls] == [
         (None, "priced"), ("flex", "unpriced"), ("standard", "priced")]  # fmt: skip
+
+
+# ---- More than one request ----------------------------------------------------------------------------------------
+
+CONTINUED = """
+import os
+from google import genai
+client = genai.Client(http_options={"base_url": os.environ["GOOGLE_GEMINI_BASE_URL"]})
+answer = client.models.generate_content(model="gemini-2.5-flash", contents="Hello.")
+print(answer.text, answer.usage_metadata.total_token_count)
+"""
+
+
+@pytest.mark.skipif(not has("google.genai._gaos"), reason="older versions do not continue by themselves")
+def test_each_hop_of_a_continuation_is_a_call(run: Run, providers: ProviderServer) -> None:
+    """What the SDK puts together from two answers was billed twice."""
+
+    def script() -> None:
+        first = answer(1000, 100)
+        first["candidates"][0] |= {"finishReason": "CONTINUATION", "continuationToken": "dG9rZW4="}
+        providers.reply(body=first)
+        providers.reply(body=answer(1100, 50))
+
+    calls = alike(run, providers, CONTINUED, script).calls
+    assert [call["usage"]["input"] for call in calls] == [1000, 1100]
+    assert [call["cost"] for call in calls] == [(1000 * 30 + 100 * 250) * 10**4, (1100 * 30 + 50 * 250) * 10**4]
+
+
+# ---- What the caller holds ----------------------------------------------------------------------------------------
+
+HOLDS = """
+import asyncio, copy, inspect, os, pickle
+from google import genai
+from google.genai import types
+
+client = genai.Client(http_options={"base_url": os.environ["GOOGLE_GEMINI_BASE_URL"]})
+models = client.models
+for each in (type(models), type(client.aio.models)):
+    for name in ("_generate_content", "_generate_content_stream", "generate_content", "embed_content"):
+        method = getattr(each, name)
+        print(inspect.signature(method), inspect.iscoroutinefunction(method), inspect.isgeneratorfunction(method))
+answer = models.generate_content(model="gemini-2.5-flash", contents="Hello.")
+print(type(answer), isinstance(client, genai.Client), isinstance(models, genai.models.Models))
+print(copy.deepcopy(answer) == answer, copy.copy(answer) == answer, sorted(vars(answer)))
+print(pickle.loads(pickle.dumps(answer)) == answer)
+stream = models.generate_content_stream(model="gemini-2.5-flash", contents="Hello.")
+print(type(stream), inspect.isgenerator(stream), [type(chunk).__name__ for chunk in stream])
+
+async def main():
+    stream = await client.aio.models.generate_content_stream(model="gemini-2.5-flash", contents="Hello.")
+    print(type(stream), [type(chunk).__name__ async for chunk in stream])
+
+asyncio.run(main())
+"""
+
+
+def test_what_the_caller_holds_is_as_without_us(run: Run, providers: ProviderServer) -> None:
+    """Types, signatures, generators, copies and pickles, of clients and of answers."""
+    done = alike(run, providers, HOLDS, lambda: None)
+    assert [call["cost_status"] for call in done.calls] == ["priced"] * 3

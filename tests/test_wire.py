@@ -25,7 +25,12 @@ from hexr_instrument.formats.chat import CHAT
 from hexr_instrument.formats.completions import COMPLETIONS
 from hexr_instrument.formats.embeddings import EMBEDDINGS
 from hexr_instrument.formats.gemini import EMBED_CONTENT, GENERATE_CONTENT
+from hexr_instrument.formats.gemini_live import GEMINI_LIVE
+from hexr_instrument.formats.google_batches import GOOGLE_BATCHES
+from hexr_instrument.formats.google_media import IMAGES as GOOGLE_IMAGES
+from hexr_instrument.formats.google_media import VIDEOS as GOOGLE_VIDEOS
 from hexr_instrument.formats.images import IMAGES
+from hexr_instrument.formats.interactions import INTERACTIONS
 from hexr_instrument.formats.message_batches import MESSAGE_BATCHES
 from hexr_instrument.formats.messages import MESSAGES
 from hexr_instrument.formats.realtime import REALTIME
@@ -51,7 +56,14 @@ FORMATS: dict[str, Format] = {
     "message_batches": MESSAGE_BATCHES,
     "gemini": GENERATE_CONTENT,
     "embed_content": EMBED_CONTENT,
+    "interactions": INTERACTIONS,
+    "gemini_live": GEMINI_LIVE,
+    "google_batches": GOOGLE_BATCHES,
+    "google_images": GOOGLE_IMAGES,
+    "google_videos": GOOGLE_VIDEOS,
 }
+CONFIGURED = (EMBED_CONTENT, GENERATE_CONTENT, GEMINI_LIVE, GOOGLE_BATCHES, GOOGLE_IMAGES, GOOGLE_VIDEOS)
+"""Formats whose parameters are read from the SDK's `config`."""
 FLAVORS = {
     "chat": "chat",
     "completions": "chat",
@@ -139,8 +151,9 @@ def test_a_recorded_body_is_read_as_the_row_says(name: str) -> None:
         "finished": row_.payload is not None and row_.wire.finished(row_.payload),
         "first": row_.first,
     }
-    google = row_.wire in (GENERATE_CONTENT, EMBED_CONTENT)
-    found["parameters"] = row_.wire.request(row_.data["request"]["config"] if google else row_.data["request"])
+    found["parameters"] = row_.wire.request(
+        row_.data["request"]["config"] if row_.wire in CONFIGURED else row_.data["request"]
+    )
     if "stated_usd" in expect:
         stated = response and response.stated_cost
         found["stated_usd"] = None if stated is None else plain(stated)
@@ -175,7 +188,7 @@ def test_a_recorded_body_costs_what_genai_prices_says(name: str) -> None:
     reader = "anthropic" if row_.wire is MESSAGES else provider  # whoever serves Claude, it is the same body
     body = row_.payload
     if "usage_metadata" in body and "chunks" in row_.data:  # folded under the names that the SDK's objects have
-        body = {"usageMetadata": body["usage_metadata"], "modelVersion": body["model_version"]}
+        body = {"usageMetadata": body["usage_metadata"], "modelVersion": body.get("model_version")}
     if flavor == "realtime":
         body = {"response": body}
     tier = expect.get("tier")
