@@ -448,7 +448,7 @@ class Recorder:
         billed = replace(request, billing="call", operation=operation, model=origin.model, stream=False)
         bill = self.begin(billed, None, origin, call.start)
         bill.call.payload = call.payload
-        bill.call.partial = request.stream and not live.whole
+        bill.call.partial = request.stream and not (live.whole or request.format.finished(call.payload))
         bill.end(at=bill.clock + (call.end or call.start) - call.start)
 
     def keep(self, record: dict[str, Any]) -> None:

@@ -36,6 +36,7 @@ OURS = {
     "hexr.llm.cost.source": "string",
     "hexr.llm.cost.status": "string",
     "hexr.llm.duration_ms": "double",
+    **{f"hexr.llm.usage.{unit}": "int" for unit in ("audio_seconds", "input_characters", "images", "video_seconds")},
 }
 TYPES: dict[str, Any] = {
     "string": lambda value: type(value) is str and value != "",
@@ -104,6 +105,13 @@ def _required(found: Mapping[str, Any], known: Mapping[str, Any], expected: list
         names |= {name for name in expected if not name.startswith(("gen_ai.embeddings", "gen_ai.request"))}
     if found.get("gen_ai.provider.name") == "gcp.gemini" and found["gen_ai.operation.name"] == "embeddings":
         names.discard("gen_ai.response.model")  # Google does not say who made an embedding
+    if found["gen_ai.operation.name"] == "generate_content" and not str(found.get("gen_ai.provider.name")).startswith(
+        "gcp."
+    ):
+        names -= {
+            f"gen_ai.response.{part}" for part in ("id", "model", "finish_reasons")
+        }  # images and sounds have none
+        names -= {f"gen_ai.usage.{part}_tokens" for part in ("input", "output")}  # some are billed by the piece
     wrong = [f"{name} is missing" for name in sorted(names - found.keys())]
     pairs = [("server.address", "server.port"), ("gen_ai.provider.name", "gen_ai.system")]
     wrong += [f"{one} without {other}" for one, other in pairs if (one in found) != (other in found)]

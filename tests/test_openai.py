@@ -37,6 +37,7 @@ from test_surfaces import (
     offered,
     seen,
     shared,  # noqa: F401  (a fixture)
+    spans,  # noqa: F401  (a fixture)
 )
 
 from hexr_instrument import engine, guard, hexr_llm, hexr_role, sessions
@@ -390,6 +391,33 @@ def test_a_background_response_may_come_as_a_stream(bench: Bench, client: Any) -
     assert len([record for record in bench.records if "cost" in record]) == 1
 
 
+def test_a_bill_is_a_span_of_the_program_s_own_provider(bench: Bench, client: Any, spans: Any) -> None:
+    """Where the program has a tracer provider, the bill is a span there, under the creation's, and the fetch another."""
+    queued = client.responses.create(**RESPONSE, background=True)
+    until_completed(client, queued.id)
+    made = client.batches.create(completion_window="24h", endpoint="/v1/responses", input_file_id="file-1")
+    client.batches.retrieve(made.id)
+    client.batches.retrieve(made.id)
+    found = spans.get_finished_spans()
+    assert [span.name for span in found] == [
+        "chat gpt-5",
+        "fetch_response",
+        "chat gpt-5",
+        *["fetch_response"] * 2,
+        "chat",
+    ]
+    created, _, billed, *fetched, batched = found
+    assert billed.parent.span_id == created.context.span_id
+    assert billed.attributes["hexr.llm.cost.status"] == batched.attributes["hexr.llm.cost.status"] == "priced"
+    assert "hexr.llm.cost_usd" not in created.attributes
+    assert batched.parent is None
+    for span in found:
+        assert span.start_time <= span.end_time
+    for span in fetched:
+        assert not [name for name in span.attributes if "usage" in name or "cost" in name or "stream" in name]
+    assert [f"{span.context.span_id:016x}" for span in found] == [record["id"] for record in bench.records]
+
+
 def test_a_background_stream_that_is_left_is_billed_when_it_is_fetched(bench: Bench, client: Any) -> None:
     """Read to its end it is a call like any other; left, its usage comes with the fetch that goes on."""
     list(client.responses.create(**RESPONSE, background=True, stream=True))
@@ -500,7 +528,7 @@ def test_a_run_is_billed_once(bench: Bench, name: str, make: Callable[[Any], Any
     (record,) = records
     assert (record["op"], record["role"], record["served"]) == ("chat", "assistant", "gpt-4o-mini")
     assert (record["usage"]["input"], record["usage"]["output"], record["finish"]) == (120, 60, ["stop"])
-    assert record["cost"] == 120 * 150_000 + 60 * 600_000
+    assert (record["cost"], record["cost_status"]) == (120 * 150_000 + 60 * 600_000, "priced")
     for _ in range(2):
         bench.clients["openai"][0].beta.threads.runs.retrieve(record["response_id"], thread_id="t")
     assert len(bench.records) == 1
@@ -794,6 +822,21 @@ def test_lanes_do_not_mix(bench: Bench) -> None:
 
 
 # ---- Other ways in ------------------------------------------------------------------------------------------------
+
+
+def test_azure_serves_every_surface(bench: Bench) -> None:
+    """Images, sounds and voice agents of an Azure client are Azure's."""
+    client = bench.clients["azure"][0]
+    client.images.generate(model="gpt-image-1", prompt=PROMPT)
+    client.audio.speech.create(model="tts-1", voice="alloy", input=PROMPT)
+    if hasattr(getattr(client, "realtime", None), "connect"):
+        pytest.importorskip("websockets")
+        client.websocket_base_url = bench.server.url.replace("http", "ws") + "/openai"
+        with client.realtime.connect(model="gpt-realtime") as connection:
+            connection.response.create()
+            read_until(connection, "response.done")
+        assert bench.records[2]["model"] == "gpt-realtime"
+    assert {record["provider"] for record in bench.records} == {"azure.ai.openai"}
 
 
 def test_a_platform_of_the_sdk_serves_the_call(bench: Bench) -> None:
