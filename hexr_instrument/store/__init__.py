@@ -7,7 +7,7 @@ made anew.
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import timezone, tzinfo
 from pathlib import Path
 from typing import Any
@@ -200,6 +200,14 @@ class Store:
         """
         with reading(self.path) as connection:
             return records(connection, limit, only or Filter()) if connection else []
+
+    def mismatched(self, only: Filter | None = None) -> int:
+        """How many calls have counts that do not add up to the provider's own total.
+
+        Raises:
+            StoreError: the store cannot be read.
+        """
+        return sum(row.calls for row in self.costs((), replace(only or Filter(), mismatched=True)))
 
     def each(self, only: Filter | None = None, *names: str) -> Iterator[tuple[Any, ...]]:
         """Every call, one by one and in no order, however many there are: rowid, facet, then the named columns.

@@ -31,8 +31,6 @@ COLUMNS = (*FACET_COLUMNS, *SEGMENT_COLUMNS, *TIMES)
 """What calls can be grouped by, beside the names of labels and of resource attributes."""
 FOREVER = (1 << 63) - 1
 _SECOND = 1_000_000_000
-_FEW = 64
-"""Below this number of facets their days are looked up one by one."""
 _SUMS = ", ".join(
     [
         "count(*)",
@@ -52,11 +50,9 @@ _STATUSES: dict[str, Callable[[Facet], bool]] = {
     "no_usage": lambda facet: facet.cost_status == "no_usage" and facet.error is None,
     "partial": lambda facet: facet.cost_status == "partial",
     "failed": lambda facet: facet.error is not None,
-    "mismatched": lambda facet: True,
 }
 STATUSES = tuple(_STATUSES)
-"""What a filter can ask of a call's cost: the counts of a `Row`, and `mismatched`: counts that do not add up to the
-provider's own total."""
+"""What a filter can ask of a call's cost: the counts of a `Row`."""
 _BY_FACET = f"SELECT {_SUMS} FROM {_COSTS} WHERE facet = ? AND start >= ? AND start < ?"  # noqa: S608
 
 
@@ -81,11 +77,8 @@ class Filter:
     """Names from `STATUSES`."""
     where: tuple[tuple[str, str], ...] = ()
     """(name, value) of a column, a label or a resource attribute; several values of one name are alternatives."""
-
-    @property
-    def mismatched(self) -> bool:
-        """Whether only calls count whose usage does not add up."""
-        return "mismatched" in self.status
+    mismatched: bool = False
+    """Whether only calls count whose tokens do not add up to the provider's own total."""
 
     def wanted(self) -> dict[str, tuple[str, ...]]:
         """The values of `where`, by name."""
@@ -202,7 +195,7 @@ def _rows(connection: sqlite3.Connection, by: Sequence[str], only: Filter, zone:
     slow = [name for name in dict.fromkeys((*by, *wanted)) if name not in FACET_COLUMNS and name not in TIMES]
     run = last_run(connection) if only.run == "last" else only.run
     if not slow and run is None and not only.mismatched and _has_days(connection, by, zone):
-        for facet, times, values in _sums_by_day(connection, facets, only, apart="day" in by):
+        for facet, times, values in _sums_by_day(connection, facets, by, only):
             yield _row(tuple(times[n] if n in times else getattr(facet, n) for n in by), facet, values)
         return
     for times, since, until in _windows(connection, by, only, zone):
@@ -264,20 +257,29 @@ def _has_days(connection: sqlite3.Connection, by: Sequence[str], zone: tzinfo) -
 
 
 def _sums_by_day(
-    connection: sqlite3.Connection, facets: dict[int, Facet], only: Filter, *, apart: bool
+    connection: sqlite3.Connection, facets: dict[int, Facet], by: Sequence[str], only: Filter
 ) -> Iterator[tuple[Facet, dict[str, str | None], Sequence[Any]]]:
-    """Whole UTC days from their sums, and the parts of days before and behind them from the calls."""
+    """Whole UTC days from their sums, and the parts of days before and behind them from the calls.
+
+    Facets that end in one row are added up by SQLite; one of them stands for all.
+    """
     first, last = -(-only.since // DAY), only.until // DAY
     edges = [(only.since, min(first * DAY, only.until)), (max(last, first) * DAY, only.until)]
     if first > last:  # both ends are within one day
         edges = [(only.since, only.until)]
-    day = "day" if apart else "NULL"
-    one = "AND facet = ? " if len(facets) < _FEW else ""
-    query = f"SELECT facet, {day}, {_FROM_DAYS} FROM daily WHERE day >= ? AND day < ? {one}GROUP BY facet, {day}"  # noqa: S608
-    for bound in [(facet,) for facet in facets] if one else [()]:
-        for facet, number, *values in connection.execute(query, (first, last, *bound)):
-            if facet in facets:
-                yield facets[facet], {"day": None if number is None else _date(number * DAY)}, values
+    alike: dict[tuple[Any, ...], int] = {}
+    pairs: list[str] = []
+    for number, facet in facets.items():
+        key = (*(getattr(facet, n, None) for n in by), facet.cost_status, facet.cost_source, facet.error is None)
+        pairs.append(f"({number}, {alike.setdefault(key, number)})")
+    if pairs:
+        day = "day" if "day" in by else "NULL"
+        query = (
+            f"WITH alike (facet, one) AS (VALUES {', '.join(pairs)}) SELECT one, {day}, {_FROM_DAYS} FROM daily"  # noqa: S608
+            " JOIN alike USING (facet) WHERE day >= ? AND day < ? GROUP BY 1, 2"
+        )
+        for one, number, *values in connection.execute(query, (first, last)):
+            yield facets[one], {"day": None if number is None else _date(number * DAY)}, values
     for since, until in edges:
         if since < until < FOREVER or (until == FOREVER and first > last):
             for facet, _, values in _sums_by_facet(connection, facets, since, until):
