@@ -1,5 +1,6 @@
 """`from hexr import hexr_agent, hexr_llm`: the names of `hexr_instrument`, and nothing else."""
 
+import hexr_instrument
 from hexr_instrument import (
     Caller,
     HexrError,
@@ -17,8 +18,11 @@ from hexr_instrument import (
 
 __all__ = (
     "Caller",
+    "CostReport",
+    "CostRow",
     "HexrError",
     "LLMResponse",
+    "costs",
     "current_caller",
     "flush",
     "hexr_agent",
@@ -29,3 +33,14 @@ __all__ = (
     "instrument",
     "uninstrument",
 )
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from hexr_instrument import CostReport, CostRow, costs
+
+
+def __getattr__(name: str) -> object:
+    """The names that a program which is recorded does not need: they come with SQLite and are loaded when used."""
+    if name in __all__:
+        return getattr(hexr_instrument, name)
+    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

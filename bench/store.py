@@ -58,14 +58,25 @@ def fill(directory, count):
                 model = MODELS[at % 6]
                 start = now - span + span * at // count
                 record = {
-                    "kind": "call", "id": f"{at + 1:016x}", "trace": f"{at + 1:032x}", "sampled": True, "op": "chat",
-                    "start": start, "end": start + chance.randrange(10**8, 4 * 10**9), "provider": "openai",
-                    "model": model, "served": model, "agent": f"crew-{at % 7 % 6}", "tenant": f"tenant-{at % 31 % 5}",
+                    "kind": "call",
+                    "id": f"{at + 1:016x}",
+                    "trace": f"{at + 1:032x}",
+                    "sampled": True,
+                    "op": "chat",
+                    "start": start,
+                    "end": start + chance.randrange(10**8, 4 * 10**9),
+                    "provider": "openai",
+                    "model": model,
+                    "served": model,
+                    "agent": f"crew-{at % 7 % 6}",
+                    "tenant": f"tenant-{at % 31 % 5}",
                     "role": ("writer", "editor", "critic", "planner")[at % 5 % 4],
                     "usage": {"input": 1200 + at % 100, "output": 340, "cache_read": 200},
                     "cost": None if model == "local-llama" else 5 * 10**9 + at,
-                    "cost_status": "unpriced" if model == "local-llama" else "priced", "cost_source": "table",
-                    "error": "openai.RateLimitError" if at % 997 == 0 else None, "labels": {"team": "search"},
+                    "cost_status": "unpriced" if model == "local-llama" else "priced",
+                    "cost_source": "table",
+                    "error": "openai.RateLimitError" if at % 997 == 0 else None,
+                    "labels": {"team": "search"},
                 }
                 entries.append(read_entry(json.dumps(record).encode()))
             with transaction(connection):
@@ -82,7 +93,9 @@ def main():
     for report in REPORTS:
         done = subprocess.run(
             [sys.executable, "-c", PROBE, *report, "--store", str(directory)],
-            stderr=subprocess.PIPE, text=True, env={**os.environ, "COLUMNS": "100"},
+            stderr=subprocess.PIPE,
+            text=True,
+            env={**os.environ, "COLUMNS": "100"},
         )
         print(f"{' '.join(report):<90} {done.stderr.strip().splitlines()[-1]}", flush=True)
 

@@ -16,6 +16,9 @@ _HOMES = {
     "LLMResponse": "direct",
     "HexrError": "direct",
     "Caller": "call",
+    "CostReport": "report.data",
+    "CostRow": "report.data",
+    "costs": "report.data",
     "current_caller": "context",
     "flush": "hub",
     "instrument": "hub",
@@ -29,11 +32,15 @@ if TYPE_CHECKING:
     from .direct import HexrError, LLMResponse
     from .hub import flush, instrument, uninstrument
     from .llm import hexr_llm
+    from .report.data import CostReport, CostRow, costs
 
 __all__ = (
     "Caller",
+    "CostReport",
+    "CostRow",
     "HexrError",
     "LLMResponse",
+    "costs",
     "current_caller",
     "flush",
     "hexr_agent",

@@ -4,13 +4,16 @@ from __future__ import annotations
 
 import argparse
 import json
+import re
+import time
 from collections.abc import Sequence
+from datetime import timezone
 from decimal import Decimal, InvalidOperation
 from pathlib import Path
-from typing import TextIO
+from typing import Any, TextIO
 
 from ..call import USD
-from ..store import COLUMNS, Row, Store, StoreError
+from ..store import COLUMNS, Filter, Store, StoreError
 from . import (
     EXIT_TROUBLE,
     Selection,
@@ -18,12 +21,18 @@ from . import (
     add_selection,
     complain,
     covered,
+    compare,
+    diff,
     emit,
+    moment_of,
     plain,
     prepare,
+    reconcile,
+    reprice,
     select,
     styled,
     tokens,
+    verify,
 )
 from .data import FIELDS, TREE, CostReport, CostRow, Sums, checked, gather
 from .money import exact
@@ -73,7 +82,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     text = "compare with a provider's usage, cost or billing export (CSV or JSON)"
     others.add_argument("--reconcile", metavar="FILE", help=text)
     text = "price calls anew that have no price, or with `all` every call whose provider did not state its cost"
-    others.add_argument("--reprice", metavar="WHAT", nargs="?", const="unpriced", choices=("unpriced", "all"), help=text)
+    others.add_argument(
+        "--reprice", metavar="WHAT", nargs="?", const="unpriced", choices=("unpriced", "all"), help=text
+    )
     parser.add_argument("--dry-run", action="store_true", help="with --reprice: show the change and make none")
     output = parser.add_mutually_exclusive_group()
     output.add_argument("--json", action="store_true", help="one JSON object, see below")
@@ -104,6 +115,10 @@ def _run(args: argparse.Namespace, directory: Path, stdout: TextIO) -> int:
     top = _top(args.top)
     selection = select(args)
     stores = prepare(args, directory, NAME)
+    if args.compare or args.diff or args.verify or args.reprice or args.reconcile:
+        return _other(args, stores, selection, stdout)
+    if args.dry_run:
+        raise UsageError("--dry-run: there is nothing to try; it goes with --reprice")
     sums, report = gather(stores, by, selection, top)
     if args.json:
         emit(stdout, [json.dumps(report.as_dict(), indent=2)])
@@ -113,12 +128,56 @@ def _run(args: argparse.Namespace, directory: Path, stdout: TextIO) -> int:
         emit(stdout, [_nothing(selection, stores)])
     else:
         colours = styled(stdout)
-        lines = _tree(sums.rows, colours=colours) if args.by is None else _table(by, sums.rows, stdout, colours=colours)
+        shown = _tree if args.by is None else _table
+        lines = shown(by, sums, stdout, colours=colours)
         since = covered(stores)
         since = None if since is None or since <= selection.only.since else since
         lines += ["", *_others(sums, report), total(sums.rows, sums.others)]
         emit(stdout, [*lines, *uncovered(sums, report, since, selection.zone)])
     return _verdict(report.total.cost or 0, maximum)
+
+
+def _other(args: argparse.Namespace, stores: Sequence[Store], selection: Selection, stdout: TextIO) -> int:
+    """The reports that are no cost tree."""
+    colours = styled(stdout)
+    status = 0
+    if args.compare:
+        rows = compare.gather(stores, selection)
+        data: Any = {"models": rows}
+        text = compare.csv_lines(rows) if args.csv else compare.lines(rows, stdout, colours=colours)
+    elif args.diff:
+        span, end = _span(args)
+        by = ("agent",) if args.by is None else checked([name.strip() for name in args.by.split(",")])
+        found, bounds = diff.gather(stores, by, selection, span, end)
+        data = diff.as_data(by, found, bounds)
+        text = diff.csv_lines(by, found) if args.csv else diff.lines(by, found, stdout, colours=colours)
+    elif args.reconcile:
+        compared = reconcile.gather(stores, selection, Path(args.reconcile))
+        data = reconcile.as_data(compared)
+        text = reconcile.csv_lines(compared) if args.csv else reconcile.lines(compared, stdout, colours=colours)
+    elif args.verify:
+        data = verify.gather(stores, selection)
+        text = verify.lines(data)
+        status = 0 if data["same"] else EXIT_OVER
+    else:
+        everything, apply = args.reprice == "all", not args.dry_run
+        changes = reprice.gather(stores, selection, everything=everything, apply=apply)
+        data = reprice.as_data(changes, apply=apply)
+        text = reprice.lines(changes, apply=apply)
+    emit(stdout, [json.dumps(data, indent=2)] if args.json else text)
+    return status
+
+
+def _span(args: argparse.Namespace) -> tuple[int, int]:
+    """The length of the spans that `--diff` compares and the end of the later one, in nanoseconds."""
+    if args.since is not None:
+        raise UsageError("--since: --diff says how long the spans are; leave --since out, --until may set their end")
+    selected = select(args).only.until
+    end = time.time_ns() if selected == Filter().until else selected
+    start = moment_of("--diff", args.diff, timezone.utc, end)
+    if not 0 < start < end or 2 * (end - start) > end or not re.fullmatch(r"[\d.]+[smhdw]", args.diff.strip()):
+        raise UsageError(f"--diff: {args.diff!r} is no span; use one such as 24h or 7d")
+    return end - start, end
 
 
 def _others(sums: Sums, report: CostReport) -> list[str]:
@@ -171,14 +230,16 @@ def _nothing(selection: Selection, stores: Sequence[Store]) -> str:
     return f"No call in {where} matches these options"
 
 
-def _tree(rows: Sequence[Row], *, colours: bool) -> list[str]:
+def _tree(by: Sequence[str], sums: Sums, stdout: TextIO, *, colours: bool) -> list[str]:
     if not colours:
-        return tree(rows)
-    return tree(rows, strong=lambda text: f"\x1b[1m{text}\x1b[0m", faint=lambda text: f"\x1b[2m{text}\x1b[0m")
+        return tree(sums.rows, sums.others)
+    strong, faint = (lambda text: f"\x1b[1m{text}\x1b[0m"), (lambda text: f"\x1b[2m{text}\x1b[0m")
+    return tree(sums.rows, sums.others, strong=strong, faint=faint)
 
 
-def _table(by: Sequence[str], rows: Sequence[Row], stdout: TextIO, *, colours: bool) -> list[str]:
-    cells, _ = amounts(rows)
+def _table(by: Sequence[str], sums: Sums, stdout: TextIO, *, colours: bool) -> list[str]:
+    rows = sums.rows
+    cells = amounts([*rows, *sums.others])[0][: len(rows)]
     remarks = [", ".join(notes(row, cell)) for row, cell in zip(rows, cells, strict=True)]
     last = ["notes"] if any(remarks) else []
     return table(

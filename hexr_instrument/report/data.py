@@ -300,4 +300,3 @@ def _check_labels(by: Sequence[str], rows: Sequence[Row]) -> None:
 def _row(by: Sequence[str], row: Row) -> CostRow:
     values = {name: getattr(row, name) for name in FIELDS}
     return CostRow(group=dict(zip(by, row.group, strict=False)), cost=row.cost, **values)
-

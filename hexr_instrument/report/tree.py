@@ -55,7 +55,7 @@ def counted(count: int, word: str) -> str:
     return f"{count:,} {word}{'' if count == 1 else 's'}"
 
 
-def tree(rows: Sequence[Row], *, strong: Style = str, faint: Style = str) -> list[str]:
+def tree(rows: Sequence[Row], others: Sequence[Row] = (), *, strong: Style = str, faint: Style = str) -> list[str]:
     """The lines of the tree.
 
     Agents and models are in the order of their cost, roles in the order of their first calls: the order in
@@ -63,10 +63,11 @@ def tree(rows: Sequence[Row], *, strong: Style = str, faint: Style = str) -> lis
 
     Args:
         rows: Groups of (agent, tenant, role, model).
+        others: What is not printed here, but in the same report: amounts have decimals for both.
         strong: Marks agents.
         faint: Marks the branches.
     """
-    cells, _ = amounts(rows)
+    cells = amounts([*rows, *others])[0][: len(rows)]
     wide = max(map(len, cells), default=0)
     agents: dict[tuple[str | None, ...], list[_Leaf]] = {}
     for row, cell in zip(rows, cells, strict=True):
@@ -115,9 +116,14 @@ def _agent(group: Sequence[str | None]) -> str:
 
 
 def total(rows: Sequence[Row], others: Sequence[Row] = ()) -> str:
-    """The seed's last line; before it, what `--top` left out in one."""
+    """The seed's last line.
+
+    Args:
+        rows: The rows of the report.
+        others: What `--top` left out, as one row.
+    """
     _, whole = amounts([*rows, *others])
-    return f"Total: {whole} / {counted(sum(row.calls for row in rows), 'call')}"
+    return f"Total: {whole} / {counted(sum(row.calls for row in [*rows, *others]), 'call')}"
 
 
 def uncovered(sums: Sums, report: CostReport, covers_since: int | None, zone: tzinfo) -> list[str]:

@@ -86,11 +86,8 @@ _PLUS = (
     f" SET first = min(first, excluded.first), {', '.join(f'{name} = {name} + excluded.{name}' for name in _DAILY)}"
 )
 _AT = f"WHERE facet = old.facet AND day = old.start / {DAY}"
-_MINUS = (
-    f"UPDATE daily SET {', '.join(f'{name} = {name} - {each}' for name, each in zip(_DAILY, _share('old.'), strict=True))}"
-    f" {_AT}",
-    f"DELETE FROM daily {_AT} AND calls = 0",
-)
+_LESS = ", ".join(f"{name} = {name} - {each}" for name, each in zip(_DAILY, _share("old."), strict=True))
+_MINUS = (f"UPDATE daily SET {_LESS} {_AT}", f"DELETE FROM daily {_AT} AND calls = 0")
 _ADDITIONS = f"""
 CREATE INDEX IF NOT EXISTS calls_mismatched ON calls (facet, start) WHERE instr(usage, '{MISMATCH}') > 0;
 CREATE TABLE daily (
