@@ -215,6 +215,7 @@ class Recorder:
         """Reads nothing and opens nothing; complaints of the configuration are said here, once."""
         self.config = config
         self.redact = Redactor(config.redact)
+        pricing.configure(str(config.store), config.prices, dict(config.models), say)
         self.journal = Journal(config.store, self._header)
         self.worker = Worker(config, self.journal)
         self.own_provider: Any = None

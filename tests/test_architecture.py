@@ -93,7 +93,7 @@ RULES: dict[str, set[str]] = {
         "requests",
         "grpc",
     },
-    "tools": {"call", "config", "demo", "health", "pricing", "report"},
+    "tools": {"call", "config", "demo", "guard", "health", "pricing", "report"},
     "boot": set(),
     "cli": {"boot", "names", "tools"},
     "demo": {"call", "demo", "opentelemetry", "grpc", "google", "rich"},
