@@ -53,7 +53,7 @@ def of_call(call: Call) -> Record:
             "response_id": response.id or request.response_id,
             "finish": list(response.finish_reasons) or None,
             "tier": response.service_tier,
-            "usage": (response.usage.known() if response.usage and not fetched else None) or None,
+            "usage": (response.usage.known() | response.mismatch() if response.usage and not fetched else None) or None,
             "parts": _parts(response.parts) or None,
             "surcharge": response.surcharge or None,
             "extras": response.extras or None,

@@ -74,6 +74,7 @@ def response(payload: Any) -> Response:
         usage=_usage(payload),
         service_tier=text(payload, "service_tier"),
         stated_cost=stated_cost(pick(payload, "usage", "cost")),
+        stated_total=number(payload, "usage", "total_tokens"),
         error=(text(payload, "error", "code") or "_OTHER") if failed else None,
         extras=texts(payload, {"status": "status"}),
         lower_bound=(number(payload, "tool_usage", "image_gen", "total_tokens") or 0) > 0,
