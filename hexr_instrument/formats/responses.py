@@ -73,7 +73,7 @@ def response(payload: Any) -> Response:
         finish_reasons=(reason,) if reason else (),
         usage=_usage(payload),
         service_tier=text(payload, "service_tier"),
-        stated_cost=stated_cost(pick(payload, "usage", "cost")),
+        stated_cost=stated_cost(pick(payload, "usage")),
         stated_total=number(payload, "usage", "total_tokens"),
         error=(text(payload, "error", "code") or "_OTHER") if failed else None,
         extras=texts(payload, {"status": "status"}),
