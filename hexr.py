@@ -2,6 +2,7 @@
 
 import hexr_instrument
 from hexr_instrument import (
+    BudgetExceeded,
     Caller,
     HexrError,
     LLMResponse,
@@ -17,6 +18,7 @@ from hexr_instrument import (
 )
 
 __all__ = (
+    "BudgetExceeded",
     "Caller",
     "CostReport",
     "CostRow",

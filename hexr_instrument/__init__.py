@@ -16,6 +16,7 @@ _HOMES = {
     "LLMResponse": "direct",
     "HexrError": "direct",
     "Caller": "call",
+    "BudgetExceeded": "budgets",
     "CostReport": "report.data",
     "CostRow": "report.data",
     "costs": "report.data",
@@ -27,6 +28,7 @@ _HOMES = {
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from .api import hexr_agent, hexr_labels, hexr_role, hexr_tenant
+    from .budgets import BudgetExceeded
     from .call import Caller
     from .context import current_caller
     from .direct import HexrError, LLMResponse
@@ -35,6 +37,7 @@ if TYPE_CHECKING:
     from .report.data import CostReport, CostRow, costs
 
 __all__ = (
+    "BudgetExceeded",
     "Caller",
     "CostReport",
     "CostRow",

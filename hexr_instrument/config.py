@@ -55,6 +55,11 @@ VARIABLES = (
     Variable("HEXR_RUN", "a new one for each launch", "The run that calls belong to; the launcher sets it."),
     Variable("HEXR_LABELS", "none", "Labels on every record: `team=search,env=prod`."),
     Variable(
+        "HEXR_BUDGET",
+        "none",
+        "Budgets: `5/day, hard tenant=acme 50/month`, or a TOML file. A hard one that is spent raises `BudgetExceeded`.",
+    ),
+    Variable(
         "HEXR_PRICES",
         "none",
         "File (TOML or JSON) of your own prices and discounts; they win over the table. A broken one is named and not used.",
@@ -268,6 +273,8 @@ class Config:
     """The entry point that makes the OTLP/HTTP exporter's session."""
     destination: str | None
     """A fingerprint of the endpoint that waiting calls are meant for; holds no credential."""
+    budget: str | None
+    """What HEXR_BUDGET says, unread."""
     prices: str | None
     """The file of the user's own prices."""
     models: tuple[tuple[str, str], ...]
@@ -334,6 +341,7 @@ class Config:
             credential_provider=env.get("OTEL_PYTHON_EXPORTER_OTLP_HTTP_CREDENTIAL_PROVIDER")
             or env.get("OTEL_PYTHON_EXPORTER_OTLP_HTTP_TRACES_CREDENTIAL_PROVIDER"),
             destination=_fingerprint(",".join(exporters), protocol, endpoint) if exporters else None,
+            budget=env.get("HEXR_BUDGET", "").strip() or None,
             prices=read("HEXR_PRICES", _path, None),
             models=read("HEXR_MODEL_MAP", _models, ()),
             complaints=tuple(complaints),

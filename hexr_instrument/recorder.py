@@ -17,7 +17,7 @@ from opentelemetry import context as otel
 from opentelemetry import trace
 from opentelemetry.trace import NonRecordingSpan, Span, SpanContext, SpanKind, Status, StatusCode, TraceFlags
 
-from . import context, guard, health, names, pricing, telemetry
+from . import budgets, context, guard, health, names, pricing, telemetry
 from .call import Call, Caller, Request, Response
 from .config import Config
 from .guard import Breaker, attempt, guarded, say
@@ -215,6 +215,7 @@ class Recorder:
         """Reads nothing and opens nothing; complaints of the configuration are said here, once."""
         self.config = config
         self.redact = Redactor(config.redact)
+        self.budgets = guarded(budgets.of_setting, config.budget, str(config.store), config.run or RUN, say)
         pricing.configure(str(config.store), config.prices, dict(config.models), say)
         self.journal = Journal(config.store, self._header)
         self.worker = Worker(config, self.journal)
@@ -324,6 +325,9 @@ class Recorder:
             registered: The caller that the client was registered with.
             origin: Where the call belongs, if that is not here.
             start: When it started, in nanoseconds since the epoch, if that is not now.
+
+        Raises:
+            BudgetExceeded: a hard budget is spent; nothing was started.
         """
         if request.model is not None:
             request.model = self.redact.model(request.model)  # a span's name has it
@@ -332,6 +336,8 @@ class Recorder:
             invocation = None if scope is None else scope.invocation
             origin = Origin(self.caller(registered, scope), self.parent(), request.model, invocation)
             around = None
+            if self.budgets is not None and request.billing == "call":
+                self.budgets.admit(origin.caller)
         else:
             around = otel.Context()
             if origin.parent is not None:
@@ -414,6 +420,8 @@ class Recorder:
             guarded(price, call)
         call.payload = None
         record = self.redact.record(telemetry.of_call(call))
+        if self.budgets is not None and not fetched and (over := guarded(self.budgets.spend, call.caller, call.cost)):
+            record["over_budget"] = over
         if live.span is not None:
             record["span"] = "theirs"
         self.keep(record)

@@ -137,6 +137,7 @@ def attributes(record: Mapping[str, Any]) -> dict[str, Any]:
         names.COST: None if cost is None else cost / USD,
         names.COST_SOURCE: record.get("cost_source"),
         names.COST_STATUS: record.get("cost_status"),
+        names.OVER_BUDGET: record.get("over_budget"),
         names.DURATION: round((record["end"] - record["start"]) / 1e6, 3),
         names.ERROR_TYPE: record.get("error"),
         names.STATUS_CODE: record.get("status"),

@@ -17,7 +17,7 @@ STANDARD = set(sys.stdlib_module_names)
 # Room -> the rooms (or other packages) that it may import; the standard library is open to all but `start`.
 OTEL_API = {"opentelemetry.context", "opentelemetry.trace", "opentelemetry"}
 RULES: dict[str, set[str]] = {
-    "__init__": {"api", "call", "context", "direct", "hub", "llm", "report"},
+    "__init__": {"api", "budgets", "call", "context", "direct", "hub", "llm", "report"},
     "__main__": {"cli"},
     "start": {"config", "hub", "signals"},
     "call": set(),
@@ -27,7 +27,9 @@ RULES: dict[str, set[str]] = {
     "names": set(),
     "redact": {"call"},
     "imported": {"config", "guard", "providers", "start"},
-    "pricing": {"call"},
+    "settings": set(),
+    "pricing": {"call", "settings"},
+    "budgets": {"call", "settings"},
     "context": {"call", "guard"},
     "formats": {"call", "formats"},
     "providers": {"call", "formats", "providers"},
@@ -53,6 +55,7 @@ RULES: dict[str, set[str]] = {
     },
     "recorder": {
         "health",
+        "budgets",
         "call",
         "config",
         "context",
@@ -69,7 +72,7 @@ RULES: dict[str, set[str]] = {
     "owed": {"call"},
     "streams": {"guard", "recorder"},
     "sessions": {"call", "guard", "recorder"},
-    "engine": {"call", "guard", "providers", "recorder", "sessions", "streams", "wrapt"},
+    "engine": {"budgets", "call", "guard", "providers", "recorder", "sessions", "streams", "wrapt"},
     "provider": {"recorder", "export", *OTEL_API},
     "hub": {"call", "config", "context", "engine", "guard", "provider", "recorder", "signals", "start"},
     "api": {"context", "guard", "hub"},

@@ -19,10 +19,10 @@ from .table import PROVIDERS, Bucket, Explanation, Table, rounded
 
 __all__ = [
     "PROVIDERS",
+    "UPDATED",
     "Bucket",
     "Explanation",
     "Own",
-    "UPDATED",
     "PricesError",
     "Table",
     "configure",

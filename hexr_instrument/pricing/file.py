@@ -19,17 +19,15 @@ from = "2026-04-01"            # UTC days; `until` is the first day on which it 
 from __future__ import annotations
 
 import hashlib
-import json
 import os
-import re
 from collections.abc import Mapping
 from datetime import date
 from decimal import Decimal
 from typing import Any, cast
 
+from .. import settings
 from .own import Entry, Own, PricesError
 
-_LARGEST = 1 << 20
 _MOST = 10_000
 _MEANING = frozenset({"provider", "model", "tier", "discount", "from", "until"})
 _DAY = 86_400 * 10**9
@@ -47,17 +45,9 @@ def read(path: str, units: Mapping[str, Any]) -> Own:
     """
     shown = os.path.basename(path)
     try:
-        with open(path, "rb") as file:
-            data = file.read(_LARGEST + 1)
-        if len(data) > _LARGEST:
-            raise PricesError(f"{shown}: it is larger than 1 MiB")
-        text = data.decode()
-    except OSError as error:
-        raise PricesError(f"HEXR_PRICES={path} cannot be read ({error.strerror})") from None
-    except UnicodeDecodeError as error:
-        line = data.count(b"\n", 0, error.start) + 1
-        raise PricesError(f"{shown}:{line}: it is no UTF-8 text") from None
-    content = _json(shown, text) if path.endswith(".json") else _toml(shown, text)
+        content, text = settings.read(path, "HEXR_PRICES")
+    except settings.SettingsError as error:
+        raise PricesError(str(error)) from None
     listed: Any = content.pop("price", None)
     if content or type(listed) is not list:
         odd = ", ".join(map(repr, content)) or "no list"
@@ -65,34 +55,8 @@ def read(path: str, units: Mapping[str, Any]) -> Own:
     entries = cast("list[Any]", listed)
     if len(entries) > _MOST:
         raise PricesError(f"{shown}: more than {_MOST} entries")
-    mark = hashlib.sha256(data).hexdigest()[:8]
+    mark = hashlib.sha256(text.encode()).hexdigest()[:8]
     return Own(tuple(_Reader(shown, text, number, units).entry(each) for number, each in enumerate(entries)), mark)
-
-
-def _json(shown: str, text: str) -> dict[str, Any]:
-    try:
-        content = json.loads(text, parse_float=Decimal)
-    except json.JSONDecodeError as error:
-        raise PricesError(f"{shown}:{error.lineno}: {error.msg}") from None
-    except RecursionError:
-        raise PricesError(f"{shown}: it is nested too deeply") from None
-    if type(content) is not dict:
-        raise PricesError(f"{shown}:1: the file is one object with a list `price`")
-    return cast("dict[str, Any]", content)
-
-
-def _toml(shown: str, text: str) -> dict[str, Any]:
-    try:
-        import tomllib  # noqa: PLC0415  (from Python 3.11 on)
-    except ModuleNotFoundError:
-        import tomli as tomllib  # noqa: PLC0415
-    try:
-        return tomllib.loads(text, parse_float=Decimal)
-    except (tomllib.TOMLDecodeError, RecursionError) as error:
-        said = str(error)
-        found = re.search(r"at line (\d+)", said)
-        line = found[1] if found else text.count("\n") + 1
-        raise PricesError(f"{shown}:{line}: {said.partition(' (')[0]}") from None
 
 
 class _Reader:
@@ -104,18 +68,7 @@ class _Reader:
     def _wrong(self, key: str | None, what: str) -> PricesError:
         """The error, with the line of the key (or of the entry's head) where the text shows it."""
         named = f"entry {self._number + 1}" + (f", {key}" if key else "")
-        return PricesError(f"{self._shown}{self._line(key)}: {what} ({named})")
-
-    def _line(self, key: str | None) -> str:
-        heads = [match.start() for match in re.finditer(r"(?m)^[ \t]*\[\[\s*price\s*\]\]", self._text)]
-        if self._number >= len(heads):
-            return ""
-        start, end = heads[self._number], [*heads, len(self._text)][self._number + 1]
-        if key and (
-            found := re.compile(rf"(?m)^[ \t]*[\"']?{re.escape(key)}[\"']?[ \t]*=").search(self._text, start, end)
-        ):
-            start = found.start()
-        return f":{self._text.count(chr(10), 0, start) + 1}"
+        return PricesError(f"{settings.place(self._shown, self._text, 'price', self._number, key)}: {what} ({named})")
 
     def entry(self, content: Any) -> Entry:
         """The entry.
@@ -183,13 +136,9 @@ class _Reader:
         return format(self._number_of(said, key), "f")
 
     def _number_of(self, said: dict[str, Any], key: str) -> Decimal:
-        value = said[key]
-        if type(value) is int or (type(value) is str and re.fullmatch(r"\d{1,9}(\.\d{1,18})?", value)):
-            value = Decimal(value)
-        if type(value) is not Decimal or not value.is_finite() or value < 0 or value > 10**9:
-            raise self._wrong(key, f"{str(value)[:40]!r} is no amount; write one such as 2.50")
-        if len(format(value, "f")) > 30:
-            raise self._wrong(key, f"{str(value)[:40]!r} has too many digits")
+        value = settings.decimal(said[key])
+        if value is None:
+            raise self._wrong(key, f"{str(said[key])[:40]!r} is no amount; write one such as 2.50")
         return value
 
     def _complete(self, prices: Mapping[str, str]) -> None:

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Set
+from collections.abc import Mapping
+from collections.abc import Set as AbstractSet
 from typing import NamedTuple
 
 
@@ -29,7 +30,7 @@ class Entry(NamedTuple):
     days: tuple[str, ...]
     """The days on which it begins and ends, as the table writes them."""
 
-    def holds(self, providers: Set[str], model: str, when: int) -> bool:
+    def holds(self, providers: AbstractSet[str], model: str, when: int) -> bool:
         """Whether it is about these calls."""
         if self.provider is not None and self.provider not in providers:
             return False
@@ -52,14 +53,14 @@ class Own:
         """The days on which something changes."""
         return self._days
 
-    def prices(self, providers: Set[str], model: str, when: int, tier: str | None) -> Mapping[str, str] | None:
+    def prices(self, providers: AbstractSet[str], model: str, when: int, tier: str | None) -> Mapping[str, str] | None:
         """The prices of a model, or None if the user has none of it."""
         for entry in self._entries:
             if entry.prices is not None and entry.tier == tier and entry.holds(providers, model, when):
                 return entry.prices
         return None
 
-    def kept(self, providers: Set[str], model: str, when: int, tier: str | None) -> tuple[int, int] | None:
+    def kept(self, providers: AbstractSet[str], model: str, when: int, tier: str | None) -> tuple[int, int] | None:
         """What a discount leaves of a listed price, as an `Entry` has it; None without a discount."""
         for entry in self._entries:
             if (

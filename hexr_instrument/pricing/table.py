@@ -15,10 +15,13 @@ from collections.abc import Mapping
 from itertools import combinations
 from math import gcd, lcm
 from operator import attrgetter, mul
-from typing import Any, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from ..call import USD, Usage
 from .own import NOTHING, Own
+
+if TYPE_CHECKING:
+    from fractions import Fraction
 
 PROVIDERS = {
     "aws.bedrock": "aws",

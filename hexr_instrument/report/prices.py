@@ -89,8 +89,10 @@ def _show(model: str, provider: str | None, tier: str | None, now: int, stdout: 
         served = f", tier {tier}" if tier else ""
         day = datetime.fromtimestamp(now // 10**9, timezone.utc)
         lines.append(f"{plain(listed.model)} at {name}{served}, {day:%Y-%m-%d} ({pricing.version()})")
-        for bucket in listed.buckets:
-            lines.append(f"  {bucket.unit:<20} ${bucket.price} {_PER.get(bucket.per, f'per {bucket.per:,}')}")
+        lines += [
+            f"  {bucket.unit:<20} ${bucket.price} {_PER.get(bucket.per, f'per {bucket.per:,}')}"
+            for bucket in listed.buckets
+        ]
     if not lines:
         where = f" of {provider}" if provider else ""
         complain(NAME, f"{pricing.version()} has no price for {model!r}{where}: its calls are kept as unpriced")
