@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import importlib
 import json
 import os
 import re
+import sys
 from decimal import Decimal
 from typing import Any, cast
 
@@ -54,13 +56,11 @@ def _json(shown: str, text: str) -> dict[str, Any]:
 
 
 def _toml(shown: str, text: str) -> dict[str, Any]:
+    # The standard library has it from Python 3.11 on; before, a dependency of ours does.
+    parser: Any = importlib.import_module("tomllib" if sys.version_info >= (3, 11) else "tomli")
     try:
-        import tomllib  # noqa: PLC0415  (from Python 3.11 on)
-    except ModuleNotFoundError:
-        import tomli as tomllib  # noqa: PLC0415
-    try:
-        return tomllib.loads(text, parse_float=Decimal)
-    except (tomllib.TOMLDecodeError, RecursionError) as error:
+        return parser.loads(text, parse_float=Decimal)
+    except (ValueError, RecursionError) as error:
         said = str(error)
         found = re.search(r"at line (\d+)", said)
         line = found[1] if found else text.count("\n") + 1

@@ -9,7 +9,7 @@ from datetime import date
 from decimal import Decimal, InvalidOperation
 from typing import Any, cast
 
-from ..call import Usage
+from ..call import Usage, mapping, pick, sequence
 from .own import PricesError
 from .table import Table
 
@@ -67,22 +67,26 @@ def check(data: Mapping[str, Any]) -> None:
     units, providers = data.get("units"), data.get("providers")
     if type(units) is not dict or type(providers) is not dict or not providers or "input" not in units:
         raise PricesError("it has no units or no providers")
-    for name, provider in cast("dict[str, Any]", providers).items():
-        if type(provider) is not dict or type(provider.get("models")) is not list:
+    for name, each in mapping(providers).items():
+        provider = mapping(each)
+        if type(provider.get("models")) is not list:
             raise PricesError(f"{name}: it has no models")
         if "match" in provider:
             _check_rule(provider["match"], name)
-        for line in provider["models"]:
-            if type(line) is not list or len(line) not in (3, 4) or type(line[0]) is not str:
+        for model in sequence(provider["models"]):
+            line = sequence(model)
+            if len(line) not in (3, 4) or type(line[0]) is not str:
                 raise PricesError(f"{name}: a model is no list of name, rule and prices")
-            _check_rule(line[1], f"{name}, {line[0]}")
-            groups: list[Any] = [line[2]] if type(line[2]) is dict else [pair[1] for pair in line[2]]
-            for group in [*groups, *(variant[2] for variant in (line[3] if len(line) > 3 else ()))]:
-                _check_prices(group, cast("dict[str, Any]", units), f"{name}, {line[0]}")
+            where = f"{name}, {line[0]}"
+            _check_rule(line[1], where)
+            groups = [line[2]] if type(line[2]) is dict else [pick(pair, 1) for pair in sequence(line[2])]
+            groups += [pick(variant, 2) for variant in sequence(line[3] if len(line) > 3 else None)]
+            for group in groups:
+                _check_prices(group, mapping(units), where)
     try:
         table = Table(data)
-        for name, provider in cast("dict[str, Any]", providers).items():
-            for line in provider["models"]:
+        for name, each in mapping(providers).items():
+            for line in sequence(each["models"]):
                 table.cost(Usage(input=1, output=1), name, line[0], 0)
     except (LookupError, TypeError, ValueError, AttributeError) as error:
         raise PricesError(f"it cannot be used ({type(error).__name__}: {error})") from None

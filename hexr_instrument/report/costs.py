@@ -12,6 +12,7 @@ from decimal import Decimal, InvalidOperation
 from pathlib import Path
 from typing import Any, TextIO
 
+from .. import pricing
 from ..call import USD
 from ..store import COLUMNS, Filter, Store, StoreError
 from . import (
@@ -133,7 +134,7 @@ def _run(args: argparse.Namespace, directory: Path, stdout: TextIO) -> int:
         since = covered(stores)
         since = None if since is None or since <= selection.only.since else since
         lines += ["", *_others(sums, report), total(sums.rows, sums.others)]
-        emit(stdout, [*lines, *uncovered(sums, report, since, selection.zone)])
+        emit(stdout, [*lines, *uncovered(sums, report, since, selection.zone), *_stale()])
     return _verdict(report.total.cost or 0, maximum)
 
 
@@ -152,7 +153,7 @@ def _other(args: argparse.Namespace, stores: Sequence[Store], selection: Selecti
         data = diff.as_data(by, found, bounds)
         text = diff.csv_lines(by, found) if args.csv else diff.lines(by, found, stdout, colours=colours)
     elif args.reconcile:
-        compared = reconcile.gather(stores, selection, Path(args.reconcile))
+        compared = reconcile.gather(stores, selection, Path(args.reconcile), zoned=args.tz is not None)
         data = reconcile.as_data(compared)
         text = reconcile.csv_lines(compared) if args.csv else reconcile.lines(compared, stdout, colours=colours)
     elif args.verify:
@@ -178,6 +179,14 @@ def _span(args: argparse.Namespace) -> tuple[int, int]:
     if not 0 < start < end or 2 * (end - start) > end or not re.fullmatch(r"[\d.]+[smhdw]", args.diff.strip()):
         raise UsageError(f"--diff: {args.diff!r} is no span; use one such as 24h or 7d")
     return end - start, end
+
+
+def _stale() -> list[str]:
+    """Says that the table by which calls are priced now is old."""
+    days = pricing.stale_days(time.time_ns())
+    if days is None:
+        return []
+    return [f"Prices: {pricing.version()} are {days} days old; hexr-instrument prices update takes newer ones"]
 
 
 def _others(sums: Sums, report: CostReport) -> list[str]:
@@ -233,8 +242,12 @@ def _nothing(selection: Selection, stores: Sequence[Store]) -> str:
 def _tree(by: Sequence[str], sums: Sums, stdout: TextIO, *, colours: bool) -> list[str]:
     if not colours:
         return tree(sums.rows, sums.others)
-    strong, faint = (lambda text: f"\x1b[1m{text}\x1b[0m"), (lambda text: f"\x1b[2m{text}\x1b[0m")
-    return tree(sums.rows, sums.others, strong=strong, faint=faint)
+    return tree(
+        sums.rows,
+        sums.others,
+        strong=lambda text: f"\x1b[1m{text}\x1b[0m",
+        faint=lambda text: f"\x1b[2m{text}\x1b[0m",
+    )
 
 
 def _table(by: Sequence[str], sums: Sums, stdout: TextIO, *, colours: bool) -> list[str]:

@@ -81,7 +81,7 @@ _Models = Mapping[tuple[str | None, ...], Row]
 
 def _rows(
     stores: Sequence[Store], by: Sequence[str], selection: Selection, since: int, until: int
-) -> dict[tuple[str | None, ...], _Models]:
+) -> Mapping[tuple[str | None, ...], _Models]:
     only = replace(selection.only, since=since, until=until)
     finest = (*by, "provider", "model")
     rows = [row for store in stores for row in store.costs(finest, only, zone=selection.zone)]

@@ -18,7 +18,7 @@ from ..journal import lines as whole_lines
 from .file import DATABASE, StoreError, StoreUnwritableError, check, reading, writing
 from .lines import Facet
 from .purge import Purged, purge
-from .query import COLUMNS, STATUSES, TIMES, Filter, Record, Row, amounts, costs, fold, records
+from .query import COLUMNS, FOREVER, STATUSES, TIMES, Filter, Record, Row, amounts, costs, fold, records
 from .reprice import Change, Pricing, reprice
 from .waiting import Waiting, waiting
 from .write import prune, take_in, take_in_all
@@ -26,6 +26,7 @@ from .write import prune, take_in, take_in_all
 __all__ = [
     "COLUMNS",
     "DATABASE",
+    "FOREVER",
     "STATUSES",
     "TIMES",
     "Change",
