@@ -79,7 +79,7 @@ def check(data: Mapping[str, Any]) -> None:
                 raise PricesError(f"{name}: a model is no list of name, rule and prices")
             where = f"{name}, {line[0]}"
             _check_rule(line[1], where)
-            groups = [line[2]] if type(line[2]) is dict else [pick(pair, 1) for pair in sequence(line[2])]
+            groups: list[Any] = [line[2]] if type(line[2]) is dict else [pick(pair, 1) for pair in sequence(line[2])]
             groups += [pick(variant, 2) for variant in sequence(line[3] if len(line) > 3 else None)]
             for group in groups:
                 _check_prices(group, mapping(units), where)
