@@ -95,17 +95,14 @@ class Budgets:
         default_factory=dict[Caller, tuple[int, tuple["_Account", ...]]]
     )
 
-    def admit(self, caller: Caller) -> None:
-        """Lets a call begin.
-
-        Raises:
-            BudgetExceeded: a hard budget is spent.
-        """
+    def refusal(self, caller: Caller) -> BudgetExceeded | None:
+        """What is to be raised instead of a call, or None: a hard budget is spent."""
         now = time.time_ns()
         for account in self._of(caller, now):
             limit = account.rule.hard
             if limit is not None and (spent := self.ledger.spent(account.key)) >= limit:
-                raise BudgetExceeded(account.name, spent, limit, self._until(account))
+                return BudgetExceeded(account.name, spent, limit, self._until(account))
+        return None
 
     def spend(self, caller: Caller, cost: int | None) -> list[str]:
         """Counts what a call cost.

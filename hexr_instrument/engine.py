@@ -114,7 +114,10 @@ def _started(
     Raises:
         BudgetExceeded: on purpose and outside of every guard; the request is not sent.
     """
-    live = _begin(provider, target, recorder, instance, args, kwargs)
+    return _allowed(_begin(provider, target, recorder, instance, args, kwargs))
+
+
+def _allowed(live: Live | BudgetExceeded | None) -> Live | None:
     if isinstance(live, BudgetExceeded):
         raise live
     return live
@@ -143,10 +146,9 @@ def _begun(
     if request.stream and provider.amend is not None and ("*" in hosts or request.host in hosts):
         amended = guarded(provider.amend, args, kwargs, request)
     registered = getattr(provider.owner(instance), REGISTRATION, None)
-    try:
-        live = recorder.begin(request, registered)
-    except BudgetExceeded as refusal:
+    if (refusal := recorder.refusal(request, registered)) is not None:
         return refusal
+    live = recorder.begin(request, registered)
     live.amended = amended
     return live
 
@@ -314,7 +316,7 @@ def _connect(provider: Provider, target: Target, recorder: Recorder) -> Wrapper:
 def _ask(provider: Provider, target: Target, recorder: Recorder) -> Wrapper:
     def wrapper(wrapped: Callable[..., Any], instance: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
         session = guarded(sessions.opened, instance, provider, recorder, instance)
-        live = None if session is None else guarded(session.ask, instance, args, kwargs, target.name)
+        live = None if session is None else _allowed(guarded(session.ask, instance, args, kwargs, target.name))
         try:
             return wrapped(*args, **kwargs)
         except BaseException as error:  # the caller's own: noted and raised again
@@ -328,7 +330,7 @@ def _ask(provider: Provider, target: Target, recorder: Recorder) -> Wrapper:
 def _aask(provider: Provider, target: Target, recorder: Recorder) -> Wrapper:
     async def wrapper(wrapped: Callable[..., Any], instance: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
         session = guarded(sessions.opened, instance, provider, recorder, instance)
-        live = None if session is None else guarded(session.ask, instance, args, kwargs, target.name)
+        live = None if session is None else _allowed(guarded(session.ask, instance, args, kwargs, target.name))
         try:
             return await wrapped(*args, **kwargs)
         except BaseException as error:  # the caller's own, also a cancellation: noted and raised again

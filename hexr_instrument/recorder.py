@@ -315,6 +315,12 @@ class Recorder:
 
     # -- one call
 
+    def refusal(self, request: Request, registered: Caller | None) -> budgets.BudgetExceeded | None:
+        """Why a request must not be sent, or None: a hard budget of its caller is spent."""
+        if self.budgets is None or request.billing != "call":
+            return None
+        return self.budgets.refusal(self.caller(registered, context.current()))
+
     def begin(
         self, request: Request, registered: Caller | None, origin: Origin | None = None, start: int | None = None
     ) -> Live:
@@ -325,9 +331,6 @@ class Recorder:
             registered: The caller that the client was registered with.
             origin: Where the call belongs, if that is not here.
             start: When it started, in nanoseconds since the epoch, if that is not now.
-
-        Raises:
-            BudgetExceeded: a hard budget is spent; nothing was started.
         """
         if request.model is not None:
             request.model = self.redact.model(request.model)  # a span's name has it
@@ -336,8 +339,6 @@ class Recorder:
             invocation = None if scope is None else scope.invocation
             origin = Origin(self.caller(registered, scope), self.parent(), request.model, invocation)
             around = None
-            if self.budgets is not None and request.billing == "call":
-                self.budgets.admit(origin.caller)
         else:
             around = otel.Context()
             if origin.parent is not None:

@@ -71,7 +71,7 @@ RULES: dict[str, set[str]] = {
     },
     "owed": {"call"},
     "streams": {"guard", "recorder"},
-    "sessions": {"call", "guard", "recorder"},
+    "sessions": {"budgets", "call", "guard", "recorder"},
     "engine": {"budgets", "call", "guard", "providers", "recorder", "sessions", "streams", "wrapt"},
     "provider": {"recorder", "export", *OTEL_API},
     "hub": {"call", "config", "context", "engine", "guard", "provider", "recorder", "signals", "start"},

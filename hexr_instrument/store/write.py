@@ -269,7 +269,7 @@ def _cover(connection: sqlite3.Connection, since: int) -> None:
 
 def delete(connection: sqlite3.Connection, condition: str, values: Sequence[Any], since: int | None) -> int:
     """Removes some of the calls for which `condition` is true; how many. Reports cover what began after `since`."""
-    with _transaction(connection):
+    with transaction(connection):
         which = f"SELECT rowid FROM calls WHERE {condition} LIMIT {_DELETE}"  # noqa: S608
         count = connection.execute(f"DELETE FROM calls WHERE rowid IN ({which})", values).rowcount  # noqa: S608
         if count and since is not None:
