@@ -231,6 +231,26 @@ def command(directory: Path, *options: str) -> tuple[int, str]:
     return prices.run(parser.parse_args(options), directory, stdout), stdout.getvalue()
 
 
+def test_a_price_is_explained_bucket_by_bucket(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """Unit prices with those of long inputs, at a moment and in a tier; or the bill of one call, which adds up."""
+    status, output = command(tmp_path, "gemini-2.5-pro", "--provider", "gcp.gemini", "--at", "2026-11-20")
+    lines = [line.split() for line in output.splitlines()]
+    assert status == 0
+    assert ["input", "$1.25", "per", "million"] in lines
+    assert lines.index(["beyond", "200,000", "input", "tokens:"]) < lines.index(["input", "$2.5", "per", "million"])
+    bill = ("gpt-4o", "--provider", "openai", "--usage", "input=1200,output=340,cache_read=200")
+    assert command(tmp_path, *bill)[1].splitlines()[1:] == [
+        "           200 cache_read           at $1.25 per million   $0.00025",
+        "         1,000 input                at $2.5 per million   $0.0025",
+        "           340 output               at $10 per million   $0.0034",
+        "  cost: $0.00615",
+    ]
+    assert "0.003075" in command(tmp_path, "gpt-5.4", "--tier", "flex", "--usage", "input=1230,output=205")[1]
+    assert command(tmp_path, "gpt-4o", "--usage", "gold=1")[0] == 2
+    assert "--usage: 'gold=1' is no count; use NAME=N" in capsys.readouterr().err
+    assert command(tmp_path, "gpt-unheard-of")[0] == 1
+
+
 def changed(**fields: Any) -> dict[str, Any]:
     """The shipped table of a later day, in which gpt-4o costs a dollar."""
     table = json.loads(json.dumps(TABLE))

@@ -245,8 +245,9 @@ class Table:
         found = self._model(identity, reference) if reference and identity else None
         if found is None and reference in self._models.values():
             maker, _, model = reference.partition("/")  # the map may name another provider's model
-            identity = self._provider(PROVIDERS.get(maker, maker)) or identity
-            found = self._model(identity, model) if model and identity else None
+            owner = self._provider(PROVIDERS.get(maker, maker)) if model else None
+            if owner is not None:
+                identity, found = owner, self._model(owner, model)
         if identity is None:
             return _Plan(*_ALWAYS, reason=f"no prices for provider {name}")
         if found is None:

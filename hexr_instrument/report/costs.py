@@ -25,7 +25,7 @@ from . import (
     covered,
     diff,
     emit,
-    moment_of,
+    instant,
     plain,
     prepare,
     reconcile,
@@ -175,7 +175,7 @@ def _span(args: argparse.Namespace) -> tuple[int, int]:
         raise UsageError("--since: --diff says how long the spans are; leave --since out, --until may set their end")
     selected = select(args).only.until
     end = time.time_ns() if selected == Filter().until else selected
-    start = moment_of("--diff", args.diff, timezone.utc, end)
+    start = instant("--diff", args.diff, timezone.utc, end)
     if not 0 < start < end or 2 * (end - start) > end or not re.fullmatch(r"[\d.]+[smhdw]", args.diff.strip()):
         raise UsageError(f"--diff: {args.diff!r} is no span; use one such as 24h or 7d")
     return end - start, end

@@ -7,20 +7,24 @@ import json
 import os
 import tempfile
 import time
+from dataclasses import fields
 from datetime import datetime, timezone
+from fractions import Fraction
 from pathlib import Path
 from typing import TextIO
 
 from .. import pricing
 from ..call import Usage
 from ..pricing import newer
-from . import EXIT_TROUBLE, complain, emit, plain
+from . import EXIT_TROUBLE, UsageError, complain, emit, instant, plain
+from .money import exact
 
 NAME = "prices"
 SOURCE = "https://raw.githubusercontent.com/pydantic/genai-prices/refs/heads/main/prices/new_data/v2/data.json"
 """Where genai-prices itself takes its newest data from."""
 _TRIED = ("openai", "anthropic", "gcp.gemini", "gcp.vertex_ai", "groq", "mistral_ai", "deepseek", "x_ai", "cohere")
 _PER = {1: "each", 1_000: "per thousand", 3_600: "per hour", 1_000_000: "per million"}
+_COUNTS = tuple(each.name for each in fields(Usage))
 _PATIENCE = 30
 _EPILOG = f"""\
 `prices` alone says which table is used and how old it is. `prices update` takes a newer
@@ -46,6 +50,10 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "--provider", metavar="NAME", help="as gen_ai.provider.name spells it (default: each that has it)"
     )
     parser.add_argument("--tier", metavar="NAME", help="the price of this service tier: batch, flex, priority, ...")
+    text = "the price at that moment: an ISO date, in UTC (default: now)"
+    parser.add_argument("--at", metavar="TIME", help=text)
+    text = "the bill of such a call, such as input=1200,output=340,cache_read=200"
+    parser.add_argument("--usage", metavar="UNIT=N,...", help=text)
     parser.add_argument("--from", metavar="FILE", dest="source", help="with update: a file or a URL")
 
 
@@ -69,7 +77,23 @@ def run(args: argparse.Namespace, directory: Path, stdout: TextIO) -> int:
     if args.model is None:
         emit(stdout, [f"{pricing.version()}{_age(now)}"])
         return 0
-    return _show(args.model, args.provider, args.tier, now, stdout)
+    try:
+        when = now if args.at is None else instant("--at", args.at, timezone.utc, now)
+        usage = None if args.usage is None else _usage(args.usage)
+    except UsageError as error:
+        complain(NAME, error)
+        return EXIT_TROUBLE
+    return _show(args, when, usage, stdout)
+
+
+def _usage(text: str) -> Usage:
+    counts: dict[str, int] = {}
+    for pair in text.split(","):
+        name, _, count = pair.strip().partition("=")
+        if name not in _COUNTS or not (count.isascii() and count.isdigit()):
+            raise UsageError(f"--usage: {pair!r} is no count; use NAME=N with names of {', '.join(_COUNTS)}")
+        counts[name] = int(count)
+    return Usage(**counts)
 
 
 def _age(now: int) -> str:
@@ -77,30 +101,58 @@ def _age(now: int) -> str:
     return "" if days is None else f": {days} days old; hexr-instrument prices update takes a newer one"
 
 
-def _show(model: str, provider: str | None, tier: str | None, now: int, stdout: TextIO) -> int:
-    """One table of unit prices for each provider that has the model."""
+def _show(args: argparse.Namespace, when: int, usage: Usage | None, stdout: TextIO) -> int:
+    """One table of unit prices (or one bill) for each provider that has the model."""
     lines: list[str] = []
-    for name in (provider,) if provider else _TRIED:
-        listed = pricing.explain(Usage(input=0, output=0), name, model, now, tier=tier)
+    for name in (args.provider,) if args.provider else _TRIED:
+        listed = pricing.explain(usage or Usage(input=0, output=0), name, args.model, when, tier=args.tier)
         if listed.cost is None:
-            if provider and listed.reason:
+            if args.provider and listed.reason:
                 complain(NAME, listed.reason)
             continue
-        served = f", tier {tier}" if tier else ""
-        day = datetime.fromtimestamp(now // 10**9, timezone.utc)
+        served = f", tier {args.tier}" if args.tier else ""
+        day = datetime.fromtimestamp(when // 10**9, timezone.utc)
         lines.append(f"{plain(listed.model)} at {name}{served}, {day:%Y-%m-%d} ({pricing.version()})")
-        lines += [
-            f"  {bucket.unit:<20} ${bucket.price} {_PER.get(bucket.per, f'per {bucket.per:,}')}"
-            for bucket in listed.buckets
-        ]
+        if usage is not None:
+            lines += _bill(listed)
+            continue
+        lines += _prices(listed)
+        # The longest input that there is has the last of the long-context prices.
+        longest = pricing.explain(Usage(input=1 << 40, output=0), name, args.model, when, tier=args.tier)
+        if longest.above is not None:
+            lines += [f"  beyond {longest.above:,} input tokens:", *_prices(longest)]
     if not lines:
-        where = f" of {provider}" if provider else ""
-        complain(NAME, f"{pricing.version()} has no price for {model!r}{where}: its calls are kept as unpriced")
+        where = f" of {args.provider}" if args.provider else ""
+        complain(NAME, f"{pricing.version()} has no price for {args.model!r}{where}: its calls are kept as unpriced")
         return 1
     emit(stdout, lines)
-    if (age := _age(now)) != "":
+    if (age := _age(time.time_ns())) != "":
         complain(NAME, f"{pricing.version()}{age}")
     return 0
+
+
+def _prices(listed: pricing.Explanation) -> list[str]:
+    return [
+        f"  {bucket.unit:<20} ${bucket.price} {_PER.get(bucket.per, f'per {bucket.per:,}')}"
+        for bucket in listed.buckets
+    ]
+
+
+def _bill(listed: pricing.Explanation) -> list[str]:
+    """Each bucket with its quantity and amount; the amounts add up to the cost, which is rounded once."""
+    lines = [
+        f"  {bucket.quantity:>12,} {bucket.unit:<20} at ${bucket.price} {_PER.get(bucket.per, f'per {bucket.per:,}'):<13}"
+        f" ${_exact(bucket.amount)}"
+        for bucket in listed.buckets
+        if bucket.quantity
+    ]
+    beyond = "" if listed.above is None else f" (prices beyond {listed.above:,} input tokens)"
+    return [*lines, f"  cost: ${exact(listed.cost or 0)}{beyond}"]
+
+
+def _exact(amount: Fraction) -> str:
+    """An amount of 1e-12 USD; what is smaller is rounded."""
+    return exact(round(amount))
 
 
 def _update(source: str, directory: Path, stdout: TextIO) -> int:
