@@ -44,6 +44,7 @@ class BudgetExceeded(RuntimeError):  # noqa: N818  (the name that the documentat
 
     def __init__(self, rule: str, spent: int, limit: int, until: str) -> None:
         """Takes amounts in 1e-12 USD."""
+        self._given = (rule, spent, limit, until)
         self.rule = rule
         """The budget, as in `tenant=acme 50/month`."""
         self.spent_usd = spent / USD
@@ -52,6 +53,10 @@ class BudgetExceeded(RuntimeError):  # noqa: N818  (the name that the documentat
             f"the budget {rule} is spent: ${_dollars(spent)} of ${_dollars(limit)}; calls are refused {until}"
             " (HEXR_BUDGET)"
         )
+
+    def __reduce__(self) -> tuple[type[BudgetExceeded], tuple[str, int, int, str]]:
+        """It reaches the parent of a worker process whole."""
+        return BudgetExceeded, self._given
 
 
 class BudgetError(ValueError):

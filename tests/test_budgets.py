@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import pickle
 import stat
 import threading
 from datetime import datetime, timezone
@@ -52,7 +53,12 @@ def claude_stream():
     with anthropic.Anthropic().messages.stream(model="claude-sonnet-4-5", max_tokens=9, messages=messages) as stream:
         list(stream)
 google = genai.Client()
+from hexr_instrument import hexr_llm
+ask = dict(provider="openai", model="gpt-4o", prompt="hi")
 ways = [
+    lambda: hexr_llm(**ask),
+    lambda: list(hexr_llm(**ask, stream=True)),
+    lambda: asyncio.run(hexr_llm.aio(**ask)),
     call,
     lambda: list(client.chat.completions.create(**chat, stream=True)),
     lambda: client.chat.completions.with_raw_response.create(**chat),
@@ -76,7 +82,7 @@ for way in ways:
     )
     assert done.returncode == 0, done.err
     line = "total 0.000001/run 1e-06 True True the budget total 0.000001/run "
-    assert done.out.splitlines() == [line] * 11
+    assert done.out.splitlines() == [line] * 14
     assert len(providers.requests) == len(done.calls) == 1
     assert "for this run" in done.err
     assert done.err.count("hexr-instrument: ") == 1
@@ -379,6 +385,13 @@ def test_a_forked_child_leaves_its_parents_waiting_spend(tmp_path: Path) -> None
     ledger = Ledger(str(tmp_path / "budgets.ledger"), print)
     ledger._waiting.append((os.getpid() + 1, b"k" * 16, 100))
     assert ledger.add(b"k" * 16, 1, 2**62, None, 1) == (1, False)
+
+
+def test_the_exception_crosses_processes() -> None:
+    """A pool's parent gets it as it was raised."""
+    error = BudgetExceeded("total 5.00/day", 6 * USD, 5 * USD, "until tomorrow")
+    again = pickle.loads(pickle.dumps(error))
+    assert (str(again), again.rule, again.spent_usd, again.limit_usd) == (str(error), error.rule, 6.0, 5.0)
 
 
 def test_no_budget_costs_nothing(tmp_path: Path) -> None:

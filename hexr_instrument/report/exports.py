@@ -9,14 +9,13 @@ import json
 import re
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
-from datetime import datetime, timezone, tzinfo
+from datetime import datetime, tzinfo
 from decimal import Decimal, InvalidOperation
 from pathlib import Path
 from typing import Any, cast
-from zoneinfo import ZoneInfo
 
 from ..call import USD
-from . import UsageError
+from . import UsageError, zone_of
 
 _LARGEST = 256 << 20
 _NOT_THEIRS = ("gcp.gemini", "gcp.vertex_ai", "gcp.gen_ai")
@@ -84,7 +83,7 @@ def read(path: Path, zone: tzinfo | None) -> Export:
             " billing export"
         )
     provider = found[0][0]
-    own = zone or (ZoneInfo(_ZONES[provider]) if provider in _ZONES else timezone.utc)
+    own = zone or zone_of(_ZONES.get(provider))
     try:
         lines = tuple(_line(row, own) for name, row in found if name == provider)
     except (ValueError, TypeError, ArithmeticError, AttributeError) as error:
