@@ -194,6 +194,8 @@ class Response:
     """Percent that the provider adds to the price of every token, such as 10 for a place where it must be served."""
     stated_cost: int | None = None
     """What the provider says that the call cost, in 1e-12 USD."""
+    stated_total: int | None = None
+    """The provider's own total of the tokens; not looked at but to find counts that do not add up to it."""
     extras: dict[str, Any] = field(default_factory=dict[str, Any])
     """Other facts of the response by their neutral names (`system_fingerprint`, ...), never content."""
     error: str | None = None
@@ -206,6 +208,12 @@ class Response:
     """Whether the work goes on at the provider, so that its usage comes with a later request."""
     operation: str | None = None
     """The operation, where only the response says it (a batch of embeddings)."""
+
+    def mismatch(self) -> dict[str, int]:
+        """`{"stated_total": n}` if the provider's own total is another than input plus output; otherwise nothing."""
+        if self.usage is None or self.usage.total is None or self.stated_total in (None, self.usage.total):
+            return {}
+        return {"stated_total": self.stated_total or 0}
 
 
 @dataclass(frozen=True, slots=True)

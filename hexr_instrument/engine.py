@@ -13,6 +13,7 @@ from typing import Any
 import wrapt
 
 from . import sessions, streams
+from .budgets import BudgetExceeded
 from .call import REGISTRATION, Provider, Target, mapping
 from .guard import Breaker, attempt, guarded, undo
 from .providers import PROVIDERS
@@ -105,21 +106,38 @@ def _wrap(module: ModuleType, provider: Provider, target: Target, recorder: Reco
     patch.originals.append((parent, name, own))
 
 
-def _begin(
+def _started(
     provider: Provider, target: Target, recorder: Recorder, instance: Any, args: tuple[Any, ...], kwargs: dict[str, Any]
 ) -> Live | None:
+    """The call that begins, or None for what is not recorded.
+
+    Raises:
+        BudgetExceeded: on purpose and outside of every guard; the request is not sent.
+    """
+    return _allowed(_begin(provider, target, recorder, instance, args, kwargs))
+
+
+def _allowed(live: Live | BudgetExceeded | None) -> Live | None:
+    if isinstance(live, BudgetExceeded):
+        raise live
+    return live
+
+
+def _begin(
+    provider: Provider, target: Target, recorder: Recorder, instance: Any, args: tuple[Any, ...], kwargs: dict[str, Any]
+) -> Live | BudgetExceeded | None:
     patch = patches.get(provider.name)
     if patch is None or patch.breaker is None:  # taken off while this call was on its way here
         return None
     live = attempt(patch.breaker.failed, _begun, provider, target, recorder, instance, args, kwargs)
-    if live is not None:
+    if isinstance(live, Live):
         live.breaker = patch.breaker
     return live
 
 
 def _begun(
     provider: Provider, target: Target, recorder: Recorder, instance: Any, args: tuple[Any, ...], kwargs: dict[str, Any]
-) -> Live | None:
+) -> Live | BudgetExceeded | None:
     request = provider.request(instance, args, kwargs, target.name)
     if request is None:
         return None
@@ -128,6 +146,8 @@ def _begun(
     if request.stream and provider.amend is not None and ("*" in hosts or request.host in hosts):
         amended = guarded(provider.amend, args, kwargs, request)
     registered = getattr(provider.owner(instance), REGISTRATION, None)
+    if (refusal := recorder.refusal(request, registered)) is not None:
+        return refusal
     live = recorder.begin(request, registered)
     live.amended = amended
     return live
@@ -153,7 +173,7 @@ def _failed(live: Live, error: BaseException) -> None:
 
 def _call(provider: Provider, target: Target, recorder: Recorder) -> Wrapper:
     def wrapper(wrapped: Callable[..., Any], instance: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
-        live = guarded(_begin, provider, target, recorder, instance, args, kwargs)
+        live = _started(provider, target, recorder, instance, args, kwargs)
         if live is None:
             return wrapped(*args, **kwargs)
         guarded(recorder.enter, live)
@@ -172,7 +192,7 @@ def _call(provider: Provider, target: Target, recorder: Recorder) -> Wrapper:
 
 def _acall(provider: Provider, target: Target, recorder: Recorder) -> Wrapper:
     async def wrapper(wrapped: Callable[..., Any], instance: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
-        live = guarded(_begin, provider, target, recorder, instance, args, kwargs)
+        live = _started(provider, target, recorder, instance, args, kwargs)
         if live is None:
             return await wrapped(*args, **kwargs)
         guarded(recorder.enter, live)
@@ -193,7 +213,7 @@ def _stream(provider: Provider, target: Target, recorder: Recorder) -> Wrapper:
     """A target that is a generator function: nothing is sent before the first chunk is asked for."""
 
     def chunks(wrapped: Callable[..., Any], instance: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
-        live = guarded(_begin, provider, target, recorder, instance, args, kwargs)
+        live = _started(provider, target, recorder, instance, args, kwargs)
         if live is None:
             yield from wrapped(*args, **kwargs)
             return
@@ -209,7 +229,7 @@ def _astream(provider: Provider, target: Target, recorder: Recorder) -> Wrapper:
     """A target that is a coroutine function whose result is an asynchronous generator."""
 
     async def wrapper(wrapped: Callable[..., Any], instance: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
-        live = guarded(_begin, provider, target, recorder, instance, args, kwargs)
+        live = _started(provider, target, recorder, instance, args, kwargs)
         if live is None:
             return await wrapped(*args, **kwargs)
         guarded(recorder.enter, live)
@@ -296,7 +316,7 @@ def _connect(provider: Provider, target: Target, recorder: Recorder) -> Wrapper:
 def _ask(provider: Provider, target: Target, recorder: Recorder) -> Wrapper:
     def wrapper(wrapped: Callable[..., Any], instance: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
         session = guarded(sessions.opened, instance, provider, recorder, instance)
-        live = None if session is None else guarded(session.ask, instance, args, kwargs, target.name)
+        live = None if session is None else _allowed(guarded(session.ask, instance, args, kwargs, target.name))
         try:
             return wrapped(*args, **kwargs)
         except BaseException as error:  # the caller's own: noted and raised again
@@ -310,7 +330,7 @@ def _ask(provider: Provider, target: Target, recorder: Recorder) -> Wrapper:
 def _aask(provider: Provider, target: Target, recorder: Recorder) -> Wrapper:
     async def wrapper(wrapped: Callable[..., Any], instance: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
         session = guarded(sessions.opened, instance, provider, recorder, instance)
-        live = None if session is None else guarded(session.ask, instance, args, kwargs, target.name)
+        live = None if session is None else _allowed(guarded(session.ask, instance, args, kwargs, target.name))
         try:
             return await wrapped(*args, **kwargs)
         except BaseException as error:  # the caller's own, also a cancellation: noted and raised again

@@ -17,7 +17,7 @@ from opentelemetry import context as otel
 from opentelemetry import trace
 from opentelemetry.trace import NonRecordingSpan, Span, SpanContext, SpanKind, Status, StatusCode, TraceFlags
 
-from . import context, guard, health, names, pricing, private, telemetry
+from . import budgets, context, guard, health, names, pricing, private, telemetry
 from .call import Call, Caller, Request, Response
 from .config import Config
 from .guard import Breaker, attempt, guarded, say
@@ -215,6 +215,8 @@ class Recorder:
         """Reads nothing and opens nothing; complaints of the configuration are said here, once."""
         self.config = config
         self.redact = Redactor(config.redact)
+        self.budgets = guarded(budgets.of_setting, config.budget, str(config.store), config.run or RUN, say)
+        pricing.configure(str(config.store), config.prices, dict(config.models), say)
         self.journal = Journal(config.store, self._header)
         self.worker = Worker(config, self.journal)
         self.own_provider: Any = None
@@ -312,6 +314,12 @@ class Recorder:
         return not kind.endswith("always_off")
 
     # -- one call
+
+    def refusal(self, request: Request, registered: Caller | None) -> budgets.BudgetExceeded | None:
+        """Why a request must not be sent, or None: a hard budget of its caller is spent."""
+        if self.budgets is None or request.billing != "call":
+            return None
+        return self.budgets.refusal(self.caller(registered, context.current()))
 
     def begin(
         self, request: Request, registered: Caller | None, origin: Origin | None = None, start: int | None = None
@@ -413,6 +421,8 @@ class Recorder:
             guarded(price, call)
         call.payload = None
         record = self.redact.record(telemetry.of_call(call))
+        if self.budgets is not None and not fetched and (over := guarded(self.budgets.spend, call.caller, call.cost)):
+            record["over_budget"] = over
         if live.span is not None:
             record["span"] = "theirs"
         self.keep(record)

@@ -11,6 +11,7 @@ import weakref
 from collections.abc import Callable
 from typing import Any
 
+from .budgets import BudgetExceeded
 from .call import REGISTRATION, Provider, Turn
 from .guard import guarded
 from .recorder import Live, Recorder
@@ -38,11 +39,18 @@ class Session:
         self._asked: list[Live] = []
         self._under_way: dict[str, Live] = {}
 
-    def ask(self, connection: Any, args: tuple[Any, ...], kwargs: dict[str, Any], target: str) -> Live | None:
-        """Begins the call that a message which is about to be sent asks for."""
-        live = self._begin(connection, args, kwargs, target)
-        if live is not None:
-            self._asked.append(live)
+    def ask(
+        self, connection: Any, args: tuple[Any, ...], kwargs: dict[str, Any], target: str
+    ) -> Live | BudgetExceeded | None:
+        """Begins the call that a message which is about to be sent asks for, or says why it must not be sent."""
+        request = self._provider.request(connection, args, kwargs, target)
+        if request is None:
+            return None
+        registered = getattr(self.owner, REGISTRATION, None)
+        if (refusal := self._recorder.refusal(request, registered)) is not None:
+            return refusal
+        live = self._recorder.begin(request, registered)
+        self._asked.append(live)
         return live
 
     def refused(self, live: Live, error: BaseException) -> None:

@@ -17,7 +17,7 @@ STANDARD = set(sys.stdlib_module_names)
 # Room -> the rooms (or other packages) that it may import; the standard library is open to all but `start`.
 OTEL_API = {"opentelemetry.context", "opentelemetry.trace", "opentelemetry"}
 RULES: dict[str, set[str]] = {
-    "__init__": {"api", "call", "context", "direct", "hub", "llm"},
+    "__init__": {"api", "budgets", "call", "context", "direct", "hub", "llm", "report"},
     "__main__": {"cli"},
     "start": {"config", "hub", "signals"},
     "call": set(),
@@ -27,7 +27,9 @@ RULES: dict[str, set[str]] = {
     "names": set(),
     "redact": {"call"},
     "imported": {"call", "guard", "providers", "start"},
-    "pricing": {"call"},
+    "settings": set(),
+    "pricing": {"call", "settings"},
+    "budgets": {"call", "settings"},
     "context": {"call", "guard"},
     "formats": {"call", "formats"},
     "providers": {"call", "formats", "providers"},
@@ -53,6 +55,7 @@ RULES: dict[str, set[str]] = {
     },
     "recorder": {
         "health",
+        "budgets",
         "call",
         "config",
         "context",
@@ -69,8 +72,8 @@ RULES: dict[str, set[str]] = {
     },
     "owed": {"call"},
     "streams": {"guard", "recorder"},
-    "sessions": {"call", "guard", "recorder"},
-    "engine": {"call", "guard", "providers", "recorder", "sessions", "streams", "wrapt"},
+    "sessions": {"budgets", "call", "guard", "recorder"},
+    "engine": {"budgets", "call", "guard", "providers", "recorder", "sessions", "streams", "wrapt"},
     "provider": {"recorder", "export", *OTEL_API},
     "hub": {"call", "config", "context", "engine", "guard", "provider", "recorder", "signals", "start"},
     "api": {"context", "guard", "hub"},
@@ -94,7 +97,7 @@ RULES: dict[str, set[str]] = {
         "requests",
         "grpc",
     },
-    "tools": {"call", "config", "demo", "health", "pricing", "report"},
+    "tools": {"call", "config", "demo", "guard", "health", "pricing", "report"},
     "boot": set(),
     "cli": {"boot", "names", "tools"},
     "demo": {"call", "demo", "opentelemetry", "grpc", "google", "rich"},

@@ -17,7 +17,7 @@ from typing import Any
 
 import pytest
 
-from hexr_instrument import pricing
+from hexr_instrument import pricing, telemetry
 from hexr_instrument.call import USD, Call, Caller, Format, Request
 from hexr_instrument.formats.audio import SPEECH, TRANSCRIPTIONS
 from hexr_instrument.formats.batches import BATCHES
@@ -160,6 +160,25 @@ def test_a_recorded_body_is_read_as_the_row_says(name: str) -> None:
     assert {"model", "finish", "usage"} <= expect.keys()
     known = expect.keys() & found.keys()
     assert {key: found[key] for key in known} == {key: expect[key] for key in known}
+
+
+@pytest.mark.parametrize("name", ROWS)
+def test_the_counts_add_up_to_the_providers_own_total(name: str) -> None:
+    """Input plus output is the total that the provider states; a row where it is not says so, and so does its record."""
+    row_ = row(name)
+    call = row_.call()
+    call.end = call.start
+    usage = telemetry.of_call(call).get("usage", {})
+    assert usage.get("stated_total") == row_.expect.get("stated_total")
+    if call.response is not None and call.response.usage is not None:
+        parts = call.response.usage
+        for whole, names in (("input", INPUT), ("output", OUTPUT)):
+            if "odd" not in name and getattr(parts, whole) is not None and "exceeds" not in row_.expect:
+                assert all((getattr(parts, each) or 0) <= getattr(parts, whole) for each in names), whole
+
+
+INPUT = ("cache_read", "cache_write", "input_audio", "input_image")
+OUTPUT = ("reasoning", "output_audio", "output_image")
 
 
 @pytest.mark.parametrize("name", PRICED)

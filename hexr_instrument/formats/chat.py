@@ -65,7 +65,8 @@ def response(payload: Any) -> Response:
         finish_reasons=tuple(reasons),
         usage=usage(spent),
         service_tier=text(payload, "service_tier"),
-        stated_cost=stated_cost(pick(spent, "cost", "total_cost") or pick(spent, "cost")),  # Perplexity; OpenRouter
+        stated_cost=stated_cost(spent),
+        stated_total=number(spent, "total_tokens"),
         extras=texts(payload, {"system_fingerprint": "system_fingerprint"}),
     )
 

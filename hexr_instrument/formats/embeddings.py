@@ -19,6 +19,7 @@ def response(payload: Any) -> Response:
     return Response(
         model=text(payload, "model"),
         usage=None if spent is None or not sound(pick(payload, "usage")) else Usage(input=spent),
+        stated_total=number(payload, "usage", "total_tokens"),
     )
 
 

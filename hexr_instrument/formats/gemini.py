@@ -158,6 +158,7 @@ def response(payload: Any) -> Response:
         usage=usage,
         service_tier=_tier(payload),
         lower_bound=_maps(payload),
+        stated_total=number(get(payload, "usage_metadata", "total_token_count")),
     )
 
 

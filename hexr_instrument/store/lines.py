@@ -10,6 +10,8 @@ from ..call import LARGEST_COUNT, number, text
 
 VERSION = 1
 """The journal format that this module reads; a newer one is left to a newer hexr-instrument."""
+MISMATCH = "stated_total"
+"""The count in a call's usage that is there only where the provider's own total is another than input plus output."""
 TOKEN_FIELDS = ("input", "output", "cache_read", "cache_write", "reasoning")
 """The usage fields that have a column of their own; the others are kept as JSON."""
 _LONGEST_NAME = 512
@@ -61,6 +63,7 @@ VALUE_COLUMNS = (
     "response",
     "status",
     "stream",
+    "tier",
 )
 """The columns of `calls` that are copied from a line, beside `id`, `facet` and `segment`."""
 
@@ -129,6 +132,7 @@ def read_entry(line: bytes) -> Entry | None:
         _name(fields, "response_id"),
         _integer(fields, "status"),
         int(fields.get("stream") is True),
+        _name(fields, "tier"),
     )
     facet = Facet(
         agent=_name(fields, "agent"),
