@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-import json
 from typing import Any
 
-from ..call import Format, Question, Response, Usage, number, pick, sequence, sound, text, total
+from ..call import Format, Question, Response, Usage, number, parsed, pick, sequence, sound, text, total
 from ._json import numbers, strings
 
 
@@ -91,7 +90,7 @@ def _body(payload: Any) -> Any:
     """The payload, or the JSON of the raw body where the user asked the SDK for nothing else."""
     raw = pick(payload, "sdk_http_response", "body")
     if type(raw) is str and get(payload, "usage_metadata") is None:
-        return json.loads(raw)
+        return parsed(raw)
     return payload
 
 
