@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, fields
 from typing import Any
@@ -47,6 +48,14 @@ def number(source: Any, *path: str | int) -> int | None:
     if type(value) is float and value.is_integer():
         value = int(value)
     return value if type(value) is int and 0 <= value < LARGEST_COUNT else None
+
+
+def parsed(source: str | bytes) -> Any:
+    """What the JSON says, or None where it is none: a body that was read raw may be anything."""
+    try:
+        return json.loads(source)
+    except (ValueError, RecursionError):  # RecursionError: a body of nothing but brackets
+        return None
 
 
 _COUNTS = ("tokens", "count", "requests")

@@ -35,7 +35,7 @@ RULES: dict[str, set[str]] = {
     "providers": {"call", "formats", "providers"},
     "telemetry": {"call", "names"},
     "health": {"private"},
-    "journal": {"guard", "private"},
+    "journal": {"guard", "health", "private"},
     "store": {"call", "journal", "private", "store"},
     "exits": {"guard", "signals"},
     "outbox": {"health", "journal"},

@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-import json
 import re
 from typing import Any
 
-from ..call import Format, Question, Response, Usage, mapping, number, pick, sequence, sound, text, total
+from ..call import Format, Question, Response, Usage, mapping, number, parsed, pick, sequence, sound, text, total
 from ._json import numbers, strings
 
 
@@ -138,7 +137,7 @@ def _body(payload: Any) -> Any:
     """The payload, or the JSON of the raw body where the user asked the SDK for nothing else."""
     raw = pick(payload, "sdk_http_response", "body")
     if type(raw) is str and get(payload, "usage_metadata") is None:
-        return json.loads(raw)
+        return parsed(raw)
     return payload
 
 

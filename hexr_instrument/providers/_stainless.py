@@ -7,11 +7,10 @@ parsed body and of every SSE event. Both are unchanged over openai 1.40-3.54 and
 from __future__ import annotations
 
 import copy
-import json
 from collections.abc import Mapping
 from typing import Any
 
-from ..call import Outcome, Request, Target, mapping, pick
+from ..call import Outcome, Request, Target, mapping, parsed, pick
 
 TARGETS = (
     Target("SyncAPIClient.request", "call", ("cast_to", "options")),
@@ -59,7 +58,7 @@ def outcome(result: Any) -> Outcome:
 def _json(raw: Any) -> Any:
     """The body of a response that has been read whole and is kept; what was passed on in pieces is gone."""
     kept = hasattr(raw, "_content") and "json" in raw.headers.get("content-type", "")
-    return json.loads(raw.content) if kept else None
+    return parsed(raw.content) if kept else None
 
 
 def owner(client: Any) -> Any:
