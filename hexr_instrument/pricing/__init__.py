@@ -223,7 +223,7 @@ def _updated(path: str, say: Callable[[str], None] | None) -> dict[str, Any] | N
         if data["released"] != str(data["released"])[:10]:
             raise ValueError("no release day")
         return data
-    except FileNotFoundError:
+    except (FileNotFoundError, NotADirectoryError):
         return None
     except (OSError, ValueError, LookupError, TypeError, AttributeError):
         if say is not None:
