@@ -1,4 +1,4 @@
-.PHONY: help setup fmt check test matrix situations bench demo docs
+.PHONY: help setup fmt check test matrix situations chaos fuzz soak company bench demo docs
 PY := .venv-dev/bin/python
 
 help: ## list these verbs
@@ -13,6 +13,15 @@ test: ## all tests
 	$(PY) -m pytest -q
 situations: ## write docs/situations.md from a run of all tests
 	$(PY) -m pytest -q --situations
+chaos: ## a fault at every step of ours, on every surface (the tests try a quarter)
+	CHAOS=all $(PY) -m pytest -q tests/test_chaos.py
+fuzz: ## five minutes of coverage-guided fuzzing of the readers
+	$(PY) -m pip install -q atheris && $(PY) fuzz/readers.py -max_total_time=300
+soak: ## 200,000 calls and 50,000 streams: memory, threads, descriptors, contexts
+	$(PY) bench/soak.py
+company: ## among other agents and in other hosts of Python, in an environment of its own
+	python3 -m venv .venv-company && .venv-company/bin/pip install -q -U pip && .venv-company/bin/pip install -q --group test --group company -e '.[demo]'
+	.venv-company/bin/python -m pytest -q -n 2 tests/test_company.py
 bench: ## what a call costs, bare and recorded
 	$(PY) bench/calls.py
 demo: ## the content crew, without a key

@@ -1,6 +1,8 @@
 """`from hexr import hexr_agent, hexr_llm`: the names of `hexr_instrument`, and nothing else."""
 
+import hexr_instrument
 from hexr_instrument import (
+    BudgetExceeded,
     Caller,
     HexrError,
     LLMResponse,
@@ -16,9 +18,13 @@ from hexr_instrument import (
 )
 
 __all__ = (
+    "BudgetExceeded",
     "Caller",
+    "CostReport",
+    "CostRow",
     "HexrError",
     "LLMResponse",
+    "costs",
     "current_caller",
     "flush",
     "hexr_agent",
@@ -29,3 +35,14 @@ __all__ = (
     "instrument",
     "uninstrument",
 )
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from hexr_instrument import CostReport, CostRow, costs
+
+
+def __getattr__(name: str) -> object:
+    """The names that a program which is recorded does not need: they come with SQLite and are loaded when used."""
+    if name in __all__:
+        return getattr(hexr_instrument, name)
+    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

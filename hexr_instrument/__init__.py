@@ -16,6 +16,10 @@ _HOMES = {
     "LLMResponse": "direct",
     "HexrError": "direct",
     "Caller": "call",
+    "BudgetExceeded": "budgets",
+    "CostReport": "report.data",
+    "CostRow": "report.data",
+    "costs": "report.data",
     "current_caller": "context",
     "flush": "hub",
     "instrument": "hub",
@@ -24,16 +28,22 @@ _HOMES = {
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from .api import hexr_agent, hexr_labels, hexr_role, hexr_tenant
+    from .budgets import BudgetExceeded
     from .call import Caller
     from .context import current_caller
     from .direct import HexrError, LLMResponse
     from .hub import flush, instrument, uninstrument
     from .llm import hexr_llm
+    from .report.data import CostReport, CostRow, costs
 
 __all__ = (
+    "BudgetExceeded",
     "Caller",
+    "CostReport",
+    "CostRow",
     "HexrError",
     "LLMResponse",
+    "costs",
     "current_caller",
     "flush",
     "hexr_agent",

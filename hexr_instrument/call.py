@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, fields
 from typing import Any
 
 USD = 10**12
 """One US dollar in the unit of every amount in records, sums and the store: 1e-12 USD, an integer."""
+
+LARGEST_COUNT = 1 << 36
+"""No request has more tokens; below it, sums of a hundred million calls stay inside SQLite's 64 bits."""
 
 REGISTRATION = "_hexr_caller"
 """The attribute of a client (of its `owner`) that holds the Caller which `hexr_llm(client, ...)` gave it."""
@@ -39,11 +43,43 @@ def sequence(source: Any) -> list[Any]:
 
 
 def number(source: Any, *path: str | int) -> int | None:
-    """The whole number at `path`, or None: a provider's "n/a", true, or a negative count is not a number."""
+    """The whole number at `path`, or None: a provider's "n/a", true, a negative or an absurd count is not a number."""
     value = pick(source, *path)
     if type(value) is float and value.is_integer():
         value = int(value)
-    return value if type(value) is int and value >= 0 else None
+    return value if type(value) is int and 0 <= value < LARGEST_COUNT else None
+
+
+def parsed(source: str | bytes) -> Any:
+    """What the JSON says, or None where it is none: a body that was read raw may be anything."""
+    try:
+        return json.loads(source)
+    except (ValueError, RecursionError):  # RecursionError: a body of nothing but brackets
+        return None
+
+
+_COUNTS = ("tokens", "count", "requests")
+_BREAKDOWNS = ("details", "creation", "iterations", "server_tool_use")
+
+
+def sound(usage: Any, depth: int = 4) -> bool:
+    """Whether each count that a usage object states is one; a bill with one wrong number is no bill."""
+    fields = usage if type(usage) is dict else getattr(usage, "__dict__", None)
+    if type(fields) is not dict or depth == 0:
+        return False
+    for name, value in mapping(fields).items():
+        kind = str(name).lower()
+        if value is None or not kind.endswith((*_COUNTS, *_BREAKDOWNS)):
+            continue
+        if type(value) in (list, tuple):
+            if not all(sound(each, depth - 1) for each in sequence(value)):
+                return False
+        elif kind.endswith(_COUNTS):
+            if number(value) is None:
+                return False
+        elif not sound(value, depth - 1):
+            return False
+    return True
 
 
 def text(source: Any, *path: str | int) -> str | None:
@@ -81,6 +117,8 @@ class Usage:
     input_image: int | None = None
     output_image: int | None = None
     cache_read_image: int | None = None
+    input_video: int | None = None
+    output_video: int | None = None
     web_searches: int | None = None
     audio_seconds: int | None = None
     """Length of the audio, where it is billed by time; providers count whole seconds."""
@@ -104,6 +142,15 @@ _USAGE_FIELDS = tuple(each.name for each in fields(Usage))
 
 
 @dataclass(frozen=True, slots=True)
+class Part:
+    """One of the samplings behind a response, where each is billed for itself."""
+
+    model: str | None
+    """Its own model; None for the response's, "" for one that nobody names."""
+    usage: Usage
+
+
+@dataclass(frozen=True, slots=True)
 class Caller:
     """Who makes a call; each field is None where nobody said."""
 
@@ -121,6 +168,8 @@ class Request:
     provider: str
     """Who serves the call, as `gen_ai.provider.name` spells it."""
     model: str | None = None
+    tier: str | None = None
+    """The tier that was asked for: the one that served, where the response does not say."""
     operation: str = "chat"
     host: str | None = None
     port: int | None = None
@@ -150,8 +199,14 @@ class Response:
     finish_reasons: tuple[str, ...] = ()
     usage: Usage | None = None
     service_tier: str | None = None
+    parts: tuple[Part, ...] = ()
+    """What `usage` is the sum of, where its parts differ in model or in length; empty where it is billed as a whole."""
+    surcharge: int = 0
+    """Percent that the provider adds to the price of every token, such as 10 for a place where it must be served."""
     stated_cost: int | None = None
     """What the provider says that the call cost, in 1e-12 USD."""
+    stated_total: int | None = None
+    """The provider's own total of the tokens; not looked at but to find counts that do not add up to it."""
     extras: dict[str, Any] = field(default_factory=dict[str, Any])
     """Other facts of the response by their neutral names (`system_fingerprint`, ...), never content."""
     error: str | None = None
@@ -164,6 +219,12 @@ class Response:
     """Whether the work goes on at the provider, so that its usage comes with a later request."""
     operation: str | None = None
     """The operation, where only the response says it (a batch of embeddings)."""
+
+    def mismatch(self) -> dict[str, int]:
+        """`{"stated_total": n}` if the provider's own total is another than input plus output; otherwise nothing."""
+        if self.usage is None or self.usage.total is None or self.stated_total in (None, self.usage.total):
+            return {}
+        return {"stated_total": self.stated_total or 0}
 
 
 @dataclass(frozen=True, slots=True)
@@ -230,6 +291,8 @@ class Outcome:
     """The whole payload, where the result holds it."""
     body: Any = None
     """An open HTTP response whose body has not been read yet: the call goes on until it is closed."""
+    chunks: str | None = None
+    """The attribute of the result that holds its parsed events, where no `feed` target sees them."""
     late: Callable[[Any], Any] | None = None
     """That response, once closed -> its payload, if the program has read it whole; None if not."""
 
@@ -243,12 +306,14 @@ class Target:
     drive: str
     """`call`, `acall`, `stream`, `astream` (the billed request), `feed` (a parsed body or event), `mute` (a span that
     the SDK emits for the same request), `tool` (a run of a tool, sync or async alike), `untraced` (a span that the SDK
-    emits for such a run). Of a long connection (`sessions.py`), sync or async alike: `open` (returns it), `ask` (sends
-    a message), `receive` (returns a message), `watch` (waits for one), `leave` (closes it)."""
+    emits for such a run). Of a long connection (`sessions.py`), sync or async alike: `open` (returns it),
+    `connect` (returns a context manager of `contextlib` that enters it), `ask` (sends a message), `receive` (returns a message), `watch` (waits for one), `leave` (closes it)."""
     parameters: tuple[str, ...] = ()
     """Names that the signature must have; otherwise the target stays as it is, and its patch says why."""
     optional: bool = False
     """Whether some supported versions of the SDK lack it."""
+    instead_of: str = ""
+    """The name beside it that is wrapped wherever it exists: then this one is left alone."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -54,6 +54,21 @@ VARIABLES = (
     Variable("HEXR_AGENT_TENANT", "none", "Tenant of calls for which nothing else names one."),
     Variable("HEXR_RUN", "a new one for each launch", "The run that calls belong to; the launcher sets it."),
     Variable("HEXR_LABELS", "none", "Labels on every record: `team=search,env=prod`."),
+    Variable(
+        "HEXR_BUDGET",
+        "none",
+        "Budgets: `5/day, hard tenant=acme 50/month`, or a TOML file. A hard one that is spent raises `BudgetExceeded`.",
+    ),
+    Variable(
+        "HEXR_PRICES",
+        "none",
+        "File (TOML or JSON) of your own prices and discounts; they win over the table. A broken one is named and not used.",
+    ),
+    Variable(
+        "HEXR_MODEL_MAP",
+        "none",
+        "Which model a name stands for, such as an Azure deployment: `prod=gpt-4o,azure.ai.openai/fast=gpt-4o-mini`.",
+    ),
     Variable("HEXR_EXIT_TIMEOUT", "2", "Seconds that delivery may delay the program's exit, at most."),
     Variable(
         "HEXR_STREAM_USAGE",
@@ -166,6 +181,20 @@ def _pairs(value: str) -> tuple[tuple[str, str], ...]:
     return tuple(pairs)
 
 
+def _models(value: str) -> tuple[tuple[str, str], ...]:
+    try:
+        pairs = _pairs(value)
+    except ConfigError:
+        pairs = (("", ""),)
+    if not all(model for _, model in pairs):
+        raise ConfigError("use name=model pairs such as prod=gpt-4o,azure.ai.openai/fast=gpt-4o-mini")
+    return pairs
+
+
+def _path(value: str) -> str:
+    return os.path.abspath(os.path.expanduser(value.strip()))
+
+
 def _timeout(value: str) -> float:
     try:
         return seconds(value)
@@ -262,7 +291,7 @@ def _shown(value: str) -> str:
     from . import redact  # noqa: PLC0415  (only where a value is wrong)
 
     _, at, behind = value.rpartition("@")
-    shown = repr(redact.text(f"***@{behind}" if at else value))
+    shown = repr(redact.text(f"***@{behind}" if at else value, without=("path",)))
     return shown if len(shown) <= 80 else f"{shown[:77]}..."
 
 
@@ -307,6 +336,12 @@ class Config:
     logs_protocol: str
     destination: str | None
     """A fingerprint of the endpoint that waiting calls are meant for; holds no credential."""
+    budget: str | None
+    """What HEXR_BUDGET says, unread."""
+    prices: str | None
+    """The file of the user's own prices."""
+    models: tuple[tuple[str, str], ...]
+    """Other names of models: (name, model)."""
     complaints: tuple[str, ...]
     """One line for each value that was not usable; its default is in force."""
 
@@ -379,13 +414,16 @@ class Config:
             resource=tuple(sorted(resource.items())),
             exporters=exporters,
             protocol=protocol,
-            credential_provider=env.get("OTEL_PYTHON_EXPORTER_OTLP_HTTP_CREDENTIAL_PROVIDER")
-            or env.get("OTEL_PYTHON_EXPORTER_OTLP_HTTP_TRACES_CREDENTIAL_PROVIDER"),
+            credential_provider=read("OTEL_PYTHON_EXPORTER_OTLP_HTTP_CREDENTIAL_PROVIDER", _name, None)
+            or read("OTEL_PYTHON_EXPORTER_OTLP_HTTP_TRACES_CREDENTIAL_PROVIDER", _name, None),
             content=content,
             content_limit=limit,
             events=events,
             logs_protocol=logs_protocol,
             destination=_destination(exporters, protocol, endpoint, events, logs_endpoint),
+            budget=env.get("HEXR_BUDGET", "").strip() or None,
+            prices=read("HEXR_PRICES", _path, None),
+            models=read("HEXR_MODEL_MAP", _models, ()),
             complaints=tuple(dict.fromkeys(complaints)),
         )
 

@@ -12,6 +12,7 @@ from types import TracebackType
 from typing import Any, Protocol, TypeVar, cast
 
 from .call import Caller
+from .guard import guarded
 
 F = TypeVar("F", bound=Callable[..., Any])
 
@@ -80,22 +81,34 @@ class Change:
         return Caller(self.agent or caller.agent, role, self.tenant or caller.tenant, labels)
 
 
-def enter(change: Change) -> Scope:
+def enter(change: Change) -> Scope | None:
     """Opens a scope in this context; `leave` it with the value returned."""
+    scope = guarded(_made, change)
+    if scope is not None:
+        _SCOPE.set(scope)
+    return scope
+
+
+def _made(change: Change) -> Scope:
     outer = _SCOPE.get()
     caller = change.apply(NOBODY if outer is None else outer.caller)
     started = invoke(caller) if change.agent is not None and change.span and invoke is not None else None
     invocation = started if started is not None else (None if outer is None else outer.invocation)
-    scope = Scope(caller, invocation, outer, object())
-    _SCOPE.set(scope)
-    return scope
+    return Scope(caller, invocation, outer, object())
 
 
-def leave(scope: Scope, error: BaseException | None = None) -> None:
+def leave(scope: Scope | None, error: BaseException | None = None) -> None:
     """Closes a scope; in a context that it was never opened in, only its agent's span ends.
 
     No token is kept: a generator may be finalised in another context than the one that it ran in.
     """
+    if scope is not None:
+        guarded(_left, scope, error)
+        if _SCOPE.get() is scope:
+            _SCOPE.set(scope.outer)
+
+
+def _left(scope: Scope, error: BaseException | None) -> None:
     at = _SCOPE.get()
     while at is not None and at.owner is not scope.owner:
         at = at.outer
@@ -114,10 +127,11 @@ class Scoped:
     def __init__(self, change: Change) -> None:
         """Keeps the change; nothing is set before the scope is entered."""
         self._change = change
-        self._entered: ContextVar[tuple[Scope, ...]] = ContextVar("hexr_entered", default=())
+        self._entered: ContextVar[tuple[Scope | None, ...]] = ContextVar("hexr_entered", default=())
 
     def __enter__(self) -> Scoped:
-        self._entered.set((*self._entered.get(), enter(self._change)))
+        scope = enter(self._change)
+        self._entered.set((*self._entered.get(), scope))
         return self
 
     def __exit__(
@@ -144,16 +158,19 @@ class Scoped:
         """
         if not callable(function) or inspect.isclass(function):
             raise TypeError(f"decorate a function or a method, not {function!r}")
-        change = self._change
-        if inspect.isasyncgenfunction(function):
-            wrapped = _async_generator(function, change)
-        elif inspect.iscoroutinefunction(function):
-            wrapped = _coroutine(function, change)
-        elif inspect.isgeneratorfunction(function):
-            wrapped = _generator(function, change)
-        else:
-            wrapped = _plain(function, change)
-        return cast("F", functools.wraps(function)(wrapped))
+        return guarded(_within, function, self._change) or function
+
+
+def _within(function: F, change: Change) -> F:
+    if inspect.isasyncgenfunction(function):
+        wrapped = _async_generator(function, change)
+    elif inspect.iscoroutinefunction(function):
+        wrapped = _coroutine(function, change)
+    elif inspect.isgeneratorfunction(function):
+        wrapped = _generator(function, change)
+    else:
+        wrapped = _plain(function, change)
+    return cast("F", functools.wraps(function)(wrapped))
 
 
 class Entered:

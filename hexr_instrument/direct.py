@@ -81,7 +81,7 @@ class Asked:
             raise HexrError(f"provider {provider!r} has no direct call")
         self.arguments = self.wire.ask(Question(model, tuple(messages), system, stream, options))
         self.clock = time.perf_counter_ns()
-        self.served_by = _served_by(client, self.table)
+        self.served_by = guarded(_served_by, client, self.table) or provider
 
     def response(self, payload: Any, text: str, raw: Any) -> LLMResponse:
         """The answer with its usage and cost."""
@@ -100,7 +100,7 @@ class Asked:
 
     def text(self, payload: Any) -> str:
         """The text of a payload or a chunk."""
-        return self.wire.answer(payload) if self.wire.answer is not None else ""
+        return (guarded(self.wire.answer, payload) if self.wire.answer is not None else None) or ""
 
 
 def _direct(provider: str, base_url: str | None) -> tuple[Provider, Direct]:

@@ -6,15 +6,17 @@ import inspect
 import sys
 from collections.abc import Callable
 from dataclasses import dataclass, field
+from functools import partial
 from types import ModuleType
 from typing import Any
 
 import wrapt
 
 from . import sessions, streams
+from .budgets import BudgetExceeded
 from .call import REGISTRATION, Provider, Target, mapping
 from .executions import RUNNING, Execution
-from .guard import guarded
+from .guard import Breaker, attempt, guarded, undo
 from .providers import PROVIDERS
 from .recorder import CURRENT, Live, Recorder
 
@@ -29,6 +31,8 @@ class Patch:
     originals: list[tuple[Any, str, Any]] = field(default_factory=list[tuple[Any, str, Any]])
     """(where, name, what was there; None where it was inherited)."""
     left: dict[str, str] = field(default_factory=dict[str, str])
+    breaker: Breaker | None = None
+    """None after it has taken the wrappers off, because our steps failed in call after call."""
 
 
 patches: dict[str, Patch] = {}
@@ -40,6 +44,7 @@ def patch_module(module: ModuleType, recorder: Recorder) -> None:
     for provider in PROVIDERS:
         if provider.module == module.__name__ and provider.name not in patches:
             patch = patches[provider.name] = Patch(provider)
+            patch.breaker = Breaker(partial(_break, patch, recorder))
             for target in provider.targets:
                 if target.drive in ("mute", "untraced") and recorder.config.native_spans:
                     continue
@@ -58,12 +63,24 @@ def patch_loaded(recorder: Recorder) -> None:
 def unpatch() -> None:
     """Puts back the very same objects."""
     for patch in patches.values():
-        for parent, name, original in reversed(patch.originals):
-            if original is None:
-                delattr(parent, name)
-            else:
-                setattr(parent, name, original)
+        _restore(patch)
     patches.clear()
+
+
+def _break(patch: Patch, recorder: Recorder) -> None:
+    """Takes one provider's wrappers off for good: the program goes on with the SDK's own objects, unrecorded."""
+    _restore(patch)
+    patch.breaker = None
+    guarded(recorder.note_breaker, patch.provider.name)
+
+
+def _restore(patch: Patch) -> None:
+    for parent, name, original in reversed(patch.originals):
+        if original is None:
+            delattr(parent, name)
+        else:
+            setattr(parent, name, original)
+    patch.originals.clear()
 
 
 def _wrap(module: ModuleType, provider: Provider, target: Target, recorder: Recorder, patch: Patch) -> None:
@@ -78,6 +95,8 @@ def _wrap(module: ModuleType, provider: Provider, target: Target, recorder: Reco
         if not target.optional:
             patch.left[target.name] = "this version of the SDK does not have it"
         return
+    if target.instead_of in members:
+        return
     known = inspect.signature(original).parameters
     if missing := [each for each in target.parameters if each not in known]:
         patch.left[target.name] = f"its signature has no {', '.join(missing)}"
@@ -88,9 +107,38 @@ def _wrap(module: ModuleType, provider: Provider, target: Target, recorder: Reco
     patch.originals.append((parent, name, own))
 
 
-def _begin(
+def _started(
     provider: Provider, target: Target, recorder: Recorder, instance: Any, args: tuple[Any, ...], kwargs: dict[str, Any]
 ) -> Live | None:
+    """The call that begins, or None for what is not recorded.
+
+    Raises:
+        BudgetExceeded: on purpose and outside of every guard; the request is not sent.
+    """
+    return _allowed(_begin(provider, target, recorder, instance, args, kwargs))
+
+
+def _allowed(live: Live | BudgetExceeded | None) -> Live | None:
+    if isinstance(live, BudgetExceeded):
+        raise live
+    return live
+
+
+def _begin(
+    provider: Provider, target: Target, recorder: Recorder, instance: Any, args: tuple[Any, ...], kwargs: dict[str, Any]
+) -> Live | BudgetExceeded | None:
+    patch = patches.get(provider.name)
+    if patch is None or patch.breaker is None:  # taken off while this call was on its way here
+        return None
+    live = attempt(patch.breaker.failed, _begun, provider, target, recorder, instance, args, kwargs)
+    if isinstance(live, Live):
+        live.breaker = patch.breaker
+    return live
+
+
+def _begun(
+    provider: Provider, target: Target, recorder: Recorder, instance: Any, args: tuple[Any, ...], kwargs: dict[str, Any]
+) -> Live | BudgetExceeded | None:
     request = provider.request(instance, args, kwargs, target.name)
     if request is None:
         return None
@@ -99,40 +147,44 @@ def _begin(
     if request.stream and provider.amend is not None and ("*" in hosts or request.host in hosts):
         amended = guarded(provider.amend, args, kwargs, request)
     registered = getattr(provider.owner(instance), REGISTRATION, None)
+    if (refusal := recorder.refusal(request, registered)) is not None:
+        return refusal
     live = recorder.begin(request, registered)
     live.amended = amended
-    recorder.enter(live)
     return live
 
 
 def _settle(provider: Provider, live: Live, result: Any) -> None:
     outcome = guarded(provider.outcome, result)
     if outcome is not None and outcome.body is not None:
-        guarded(streams.follow, result, live)
-        streams.defer(outcome.body, live, outcome.late)
+        guarded(streams.follow, result, live, outcome.chunks)
+        streams.defer(outcome.body, live, outcome.late, held=outcome.chunks is not None)
         return
     if outcome is not None and outcome.payload is not None:
         guarded(live.feed, outcome.payload)
     live.end()
 
 
-def _failed(recorder: Recorder, live: Live, error: BaseException) -> None:
-    guarded(recorder.release, live, error)
-    live.end(error)
+def _failed(live: Live, error: BaseException) -> None:
+    if isinstance(error, GeneratorExit):
+        live.entered.clear()  # a coroutine closed from another context: there is nothing here to put back
+    undo(live.entered)
+    guarded(live.end, error)
 
 
 def _call(provider: Provider, target: Target, recorder: Recorder) -> Wrapper:
     def wrapper(wrapped: Callable[..., Any], instance: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
-        live = guarded(_begin, provider, target, recorder, instance, args, kwargs)
+        live = _started(provider, target, recorder, instance, args, kwargs)
         if live is None:
             return wrapped(*args, **kwargs)
+        guarded(recorder.enter, live)
         args, kwargs = live.amended or (args, kwargs)
         try:
             result = wrapped(*args, **kwargs)
         except BaseException as error:  # the caller's own, also a cancellation: noted and raised again
-            guarded(_failed, recorder, live, error)
+            _failed(live, error)
             raise
-        guarded(recorder.release, live)
+        undo(live.entered)
         guarded(_settle, provider, live, result)
         return result
 
@@ -141,16 +193,17 @@ def _call(provider: Provider, target: Target, recorder: Recorder) -> Wrapper:
 
 def _acall(provider: Provider, target: Target, recorder: Recorder) -> Wrapper:
     async def wrapper(wrapped: Callable[..., Any], instance: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
-        live = guarded(_begin, provider, target, recorder, instance, args, kwargs)
+        live = _started(provider, target, recorder, instance, args, kwargs)
         if live is None:
             return await wrapped(*args, **kwargs)
+        guarded(recorder.enter, live)
         args, kwargs = live.amended or (args, kwargs)
         try:
             result = await wrapped(*args, **kwargs)
         except BaseException as error:  # the caller's own, also a cancellation: noted and raised again
-            guarded(_failed, recorder, live, error)
+            _failed(live, error)
             raise
-        guarded(recorder.release, live)
+        undo(live.entered)
         guarded(_settle, provider, live, result)
         return result
 
@@ -161,11 +214,10 @@ def _stream(provider: Provider, target: Target, recorder: Recorder) -> Wrapper:
     """A target that is a generator function: nothing is sent before the first chunk is asked for."""
 
     def chunks(wrapped: Callable[..., Any], instance: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
-        live = guarded(_begin, provider, target, recorder, instance, args, kwargs)
+        live = _started(provider, target, recorder, instance, args, kwargs)
         if live is None:
             yield from wrapped(*args, **kwargs)
             return
-        guarded(recorder.release, live)
         yield from streams.passed_on(wrapped(*args, **kwargs), live, feed=True)
 
     def wrapper(wrapped: Callable[..., Any], instance: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
@@ -178,16 +230,17 @@ def _astream(provider: Provider, target: Target, recorder: Recorder) -> Wrapper:
     """A target that is a coroutine function whose result is an asynchronous generator."""
 
     async def wrapper(wrapped: Callable[..., Any], instance: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
-        live = guarded(_begin, provider, target, recorder, instance, args, kwargs)
+        live = _started(provider, target, recorder, instance, args, kwargs)
         if live is None:
             return await wrapped(*args, **kwargs)
+        guarded(recorder.enter, live)
         try:
             chunks = await wrapped(*args, **kwargs)
         except BaseException as error:  # the caller's own, also a cancellation: noted and raised again
-            guarded(_failed, recorder, live, error)
+            _failed(live, error)
             raise
-        guarded(recorder.release, live)
-        return streams.AsyncChunks(chunks, live, feed=True)
+        undo(live.entered)
+        return guarded(streams.AsyncChunks, chunks, live, feed=True) or chunks
 
     return wrapper
 
@@ -252,10 +305,19 @@ def _aopen(provider: Provider, target: Target, recorder: Recorder) -> Wrapper:
     return wrapper
 
 
+def _connect(provider: Provider, target: Target, recorder: Recorder) -> Wrapper:
+    def wrapper(wrapped: Callable[..., Any], instance: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
+        manager = wrapped(*args, **kwargs)
+        guarded(sessions.entering, manager, provider, recorder, instance, kwargs)
+        return manager
+
+    return wrapper
+
+
 def _ask(provider: Provider, target: Target, recorder: Recorder) -> Wrapper:
     def wrapper(wrapped: Callable[..., Any], instance: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
         session = guarded(sessions.opened, instance, provider, recorder, instance)
-        live = None if session is None else guarded(session.ask, instance, args, kwargs, target.name)
+        live = None if session is None else _allowed(guarded(session.ask, instance, args, kwargs, target.name))
         try:
             return wrapped(*args, **kwargs)
         except BaseException as error:  # the caller's own: noted and raised again
@@ -269,7 +331,7 @@ def _ask(provider: Provider, target: Target, recorder: Recorder) -> Wrapper:
 def _aask(provider: Provider, target: Target, recorder: Recorder) -> Wrapper:
     async def wrapper(wrapped: Callable[..., Any], instance: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
         session = guarded(sessions.opened, instance, provider, recorder, instance)
-        live = None if session is None else guarded(session.ask, instance, args, kwargs, target.name)
+        live = None if session is None else _allowed(guarded(session.ask, instance, args, kwargs, target.name))
         try:
             return await wrapped(*args, **kwargs)
         except BaseException as error:  # the caller's own, also a cancellation: noted and raised again
@@ -420,6 +482,7 @@ _DRIVES: dict[str, Callable[[Provider, Target, Recorder], Wrapper]] = {
     "mute": _mute,
     "open": _open,
     "aopen": _aopen,
+    "connect": _connect,
     "ask": _ask,
     "aask": _aask,
     "receive": _receive,

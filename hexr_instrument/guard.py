@@ -14,6 +14,9 @@ strict = False
 faults: dict[str, int] = {}
 """How often each step failed in this process, by the step's name and the exception's type."""
 
+noted: Callable[[str, int], None] | None = None
+"""Is told of a step's first fault, of its tenth, its hundredth, ...: the recorder leaves a note of it for `doctor`."""
+
 _said: set[str] = set()
 
 
@@ -24,9 +27,65 @@ def guarded(step: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> T | None
     except Exception as fault:
         if strict:
             raise
-        name = f"{getattr(step, '__qualname__', step)}: {type(fault).__name__}"
-        faults[name] = faults.get(name, 0) + 1
+        _count(step, fault)
         return None
+
+
+def attempt(blame: Callable[[], None], step: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> T | None:
+    """The same as `guarded`, and calls `blame` if the step raised."""
+    try:
+        return step(*args, **kwargs)
+    except Exception as fault:
+        if strict:
+            raise
+        _count(step, fault)
+        guarded(blame)
+        return None
+
+
+def _count(step: Callable[..., Any], fault: Exception) -> None:
+    name = f"{getattr(step, '__qualname__', step)}: {type(fault).__name__}"
+    count = faults[name] = faults.get(name, 0) + 1
+    if noted is not None and count in _MILESTONES:
+        try:
+            noted(name, count)
+        except Exception:
+            return
+
+
+_MILESTONES = frozenset(10**power for power in range(10))
+
+
+class Breaker:
+    """Counts calls in a row with a fault of ours in them; at the limit, once, it has the provider unwrapped."""
+
+    __slots__ = ("_open", "_row")
+
+    def __init__(self, opened: Callable[[], None]) -> None:
+        """Calls `opened` at the limit."""
+        self._open: Callable[[], None] | None = opened
+        self._row = 0
+
+    def failed(self) -> None:
+        """Counts a call that had a fault."""
+        self._row += 1
+        if self._row >= BREAK_AFTER and self._open is not None:
+            opened, self._open = self._open, None
+            opened()
+
+    def worked(self) -> None:
+        """A call without a fault: the count begins anew."""
+        self._row = 0
+
+
+BREAK_AFTER = 10
+"""Calls of one provider in a row with a fault of ours after which its SDK is left alone for the rest of the process."""
+
+
+def undo(steps: list[tuple[Callable[[Any], Any], Any]]) -> None:
+    """Calls each of the steps with its argument, the last one first, and forgets them."""
+    while steps:
+        guarded(*steps.pop())
 
 
 def say(line: str) -> None:

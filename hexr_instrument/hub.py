@@ -62,12 +62,12 @@ def instrument() -> None:
     """Records every call from here on, of providers imported before and after; a second time does nothing."""
     global _off
     _off = False
-    start.start()
-    made = recorder()
+    guarded(start.start)
+    made = guarded(recorder)
     if made is not None:
         if any(module in sys.modules for module in start.MODULES):
             guarded(provider.offer_provider, made)
-        engine.patch_loaded(made)
+        guarded(engine.patch_loaded, made)
 
 
 def ensure() -> None:
@@ -80,7 +80,7 @@ def uninstrument() -> None:
     """Puts the providers' own objects back; what was recorded stays."""
     global _off
     _off = True
-    engine.unpatch()
+    guarded(engine.unpatch)
     context.invoke = None
     guarded(flush, 2.0)
 
@@ -94,4 +94,4 @@ def flush(timeout: float = 2.0) -> bool:
     Returns:
         Whether everything was delivered (always true without an endpoint: the record is already on disk).
     """
-    return _recorder is None or _recorder.worker.flush(timeout)
+    return _recorder is None or guarded(_recorder.worker.flush, timeout) is True

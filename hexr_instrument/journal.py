@@ -22,7 +22,7 @@ try:
 except ImportError:  # Windows has no flock; there, segments are taken in by age
     fcntl = None
 
-from . import private
+from . import health, private
 from .guard import say
 
 MEMORY_LIMIT = 8192
@@ -89,6 +89,8 @@ class Journal:
         self._segment: Segment | None = None
         self.memory: deque[dict[str, Any]] = deque(maxlen=MEMORY_LIMIT)
         """Records that could not be written; the oldest give way."""
+        self.fell_out = 0
+        """How many of them gave way."""
 
     @property
     def segment(self) -> Segment | None:
@@ -104,12 +106,21 @@ class Journal:
                 segment.append(line)
                 return segment.size
             except OSError as error:
+                if len(self.memory) == MEMORY_LIMIT:
+                    self._count_lost()
                 self.memory.append(record)
                 say(
                     f"cannot write calls to {self.directory} ({error.strerror or error}); they are kept in memory only. "
                     "Make room or set HEXR_STORE to a directory that can be written"
                 )
                 return 0
+
+    def _count_lost(self) -> None:
+        """Notes the first record that gives way, and then each time that as many again have done so."""
+        self.fell_out += 1
+        if self.fell_out & (self.fell_out - 1) == 0:
+            reason = "nothing can be written, and the queue in memory is full: set HEXR_STORE"
+            health.note(self.directory.parent, "dropped", reason, max(1, self.fell_out // 2))
 
     def _begin(self) -> Segment:
         made = Segment(self.directory, self._header())

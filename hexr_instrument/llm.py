@@ -130,12 +130,13 @@ def _register(
             f"{type(client).__module__}.{type(client).__qualname__} is no client that hexr_llm knows: give an OpenAI, "
             "Anthropic or google-genai client, or provider= and model= for a call"
         )
+    caller = Caller(name_of("agent", agent), name_of("role", role), name_of("tenant", tenant))
+    return guarded(_handle, table, client, caller) or client  # calls without a role, rather than none
+
+
+def _handle(table: Provider, client: Any, caller: Caller) -> Any:
     handle = table.handle(client)
-    setattr(
-        table.owner(handle),
-        REGISTRATION,
-        Caller(name_of("agent", agent), name_of("role", role), name_of("tenant", tenant)),
-    )
+    setattr(table.owner(handle), REGISTRATION, caller)
     return handle
 
 

@@ -20,6 +20,10 @@ WAITING_BYTES = 50 << 20
 """How long and how much may wait for an endpoint (CONTRACT 2); the oldest give way."""
 
 
+VERSION = 1
+"""The journal format that is delivered; what a newer version wrote is left to it."""
+
+
 def sent_file(segment: Path) -> Path:
     """The file beside a segment that says up to which byte its endpoint has taken it."""
     return segment.with_suffix(".sent")
@@ -56,7 +60,7 @@ def closed(directory: Path, destination: str | None) -> Iterator[tuple[Path, boo
     """
     for path in sorted(directory.glob("*.jsonl")):
         header = header_of(path)
-        if header is None or header.get("destination") != destination:
+        if header is None or header.get("destination") != destination or header.get("v") != VERSION:
             continue
         held = abandoned(path)
         if held is None:

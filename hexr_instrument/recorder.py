@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import secrets
 import sys
 import threading
 import time
+from collections.abc import Callable
 from contextvars import ContextVar
 from dataclasses import replace
 from typing import Any
@@ -15,10 +17,10 @@ from opentelemetry import context as otel
 from opentelemetry import trace
 from opentelemetry.trace import NonRecordingSpan, Span, SpanContext, SpanKind, Status, StatusCode, TraceFlags
 
-from . import content, context, names, pricing, telemetry
+from . import budgets, content, context, guard, health, names, pricing, private, telemetry
 from .call import Call, Caller, Content, Request, Response
 from .config import Config
-from .guard import guarded, say
+from .guard import Breaker, attempt, guarded, say
 from .journal import Journal
 from .owed import Origin, Owed
 from .redact import Redactor
@@ -41,15 +43,18 @@ class Live:
         "_ended",
         "_lock",
         "amended",
+        "breaker",
         "call",
         "clock",
+        "entered",
+        "faulty",
         "generation",
         "hidden",
         "invocation",
         "recorder",
         "span",
-        "token",
         "unread",
+        "whole",
     )
 
     def __init__(self, recorder: Recorder, call: Call, span: Span | None, invocation: Any) -> None:
@@ -59,14 +64,21 @@ class Live:
         """The span of the program's own provider, whose pipeline delivers it; None where the record is exported."""
         self.invocation = invocation
         self.clock = time.perf_counter_ns()
-        self.token: Any = None
+        self.entered: list[tuple[Callable[[Any], Any], Any]] = []
+        """What takes back, from last to first, that this is the current call of its context."""
         self.amended: tuple[tuple[Any, ...], dict[str, Any]] | None = None
         """The arguments of the request where they are not the caller's own: with usage asked for."""
         self.hidden: Any = None
         """The parsed chunk that the caller did not ask for."""
         self.generation = recorder.worker.generation
+        self.breaker: Breaker | None = None
+        """What counts the faults of this call's provider."""
+        self.faulty = False
+        """Whether a step of ours failed in this call."""
         self.unread = False
         """Whether a stream ended before anything of it was read."""
+        self.whole = False
+        """Whether a stream was read to its end."""
         self._ended = False
         self._lock = threading.RLock()
 
@@ -75,8 +87,15 @@ class Live:
         """Whether the request itself is no call and leaves no span."""
         return self.call.request.billing in ("quiet", "job")
 
+    def blame(self) -> None:
+        """Notes that a step of ours failed in this call."""
+        self.faulty = True
+
     def feed(self, data: Any) -> None:
-        """Takes a parsed body or, of a stream, one event."""
+        """Takes a parsed body or, of a stream, one event; a fault of its reader counts against the provider."""
+        attempt(self.blame, self._feed, data)
+
+    def _feed(self, data: Any) -> None:
         call = self.call
         if self._ended or data is None:
             return
@@ -107,7 +126,9 @@ class Live:
                 return
             self._ended = True
         self.call.end = self.call.start + (at or time.perf_counter_ns()) - self.clock
-        guarded(self.recorder.finish, self, error)
+        attempt(self.blame, self.recorder.finish, self, error)
+        if self.breaker is not None:
+            guarded(self.breaker.failed if self.faulty else self.breaker.worked)
 
 
 class Invocation:
@@ -201,6 +222,8 @@ class Recorder:
         """Reads nothing and opens nothing; complaints of the configuration are said here, once."""
         self.config = config
         self.redact = Redactor(config.redact)
+        self.budgets = guarded(budgets.of_setting, config.budget, str(config.store), config.run or RUN, say)
+        pricing.configure(str(config.store), config.prices, dict(config.models), say)
         self.journal = Journal(config.store, self._header)
         self.worker = Worker(config, self.journal)
         self.own_provider: Any = None
@@ -210,6 +233,20 @@ class Recorder:
         self._tracer: tuple[Any, trace.Tracer] | None = None
         for complaint in config.complaints:
             say(complaint)
+        guard.noted = self._note_fault
+
+    def _note_fault(self, step: str, count: int) -> None:
+        self._note("fault", step, count)
+
+    def note_breaker(self, provider: str) -> None:
+        """Leaves a note that a provider's SDK is left alone from here on."""
+        self._note("breaker", provider, last=next(reversed(guard.faults), None))
+
+    def _note(self, kind: str, reason: str, count: int = 1, **fields: Any) -> None:
+        """A note for `doctor`, also where no call has made the store yet."""
+        with contextlib.suppress(OSError):
+            private.make(self.config.store)
+        health.note(self.config.store, kind, reason, count, **fields)
 
     def _header(self) -> dict[str, Any]:
         config = self.config
@@ -285,6 +322,12 @@ class Recorder:
 
     # -- one call
 
+    def refusal(self, request: Request, registered: Caller | None) -> budgets.BudgetExceeded | None:
+        """Why a request must not be sent, or None: a hard budget of its caller is spent."""
+        if self.budgets is None or request.billing != "call":
+            return None
+        return self.budgets.refusal(self.caller(registered, context.current()))
+
     def begin(
         self, request: Request, registered: Caller | None, origin: Origin | None = None, start: int | None = None
     ) -> Live:
@@ -337,23 +380,12 @@ class Recorder:
         return live
 
     def enter(self, live: Live) -> None:
-        """Makes a call the current one of this context, until it is released."""
-        attached = None
+        """Makes a call the current one of this context, until `undo(live.entered)`."""
+        live.entered.append((CURRENT.reset, CURRENT.set(live)))
         if not live.quiet and (live.span is not None or self.own_provider is not None):
             call = live.call
-            attached = otel.attach(
-                trace.set_span_in_context(live.span or ids_only((call.trace_id, call.span_id, call.sampled)))
-            )
-        live.token = (attached, CURRENT.set(live))
-
-    def release(self, live: Live, error: BaseException | None = None) -> None:
-        """Makes the call no longer current: its request has been answered."""
-        (attached, current), live.token = live.token, None
-        if isinstance(error, GeneratorExit):
-            return  # a coroutine closed from another context: there is nothing here to put back
-        CURRENT.reset(current)
-        if attached is not None:
-            otel.detach(attached)
+            span = live.span or ids_only((call.trace_id, call.span_id, call.sampled))
+            live.entered.append((otel.detach, otel.attach(trace.set_span_in_context(span))))
 
     def caller(self, registered: Caller | None, scope: context.Scope | None) -> Caller:
         """Who makes a call here, field by field: registration, then scope, then environment."""
@@ -377,19 +409,20 @@ class Recorder:
         call = live.call
         wire = call.request.format
         if call.payload is not None:
-            call.response = guarded(wire.response, call.payload) or Response()
+            call.response = attempt(live.blame, wire.response, call.payload) or Response()
+            call.response.service_tier = call.response.service_tier or call.request.tier
         failed = isinstance(error, Exception)
         cancelled = error is not None and not failed
         # A body that was read byte by byte was never parsed: it has no usage, but it was not cut short.
-        short = live.unread if call.payload is None else not guarded(wire.finished, call.payload)
+        short = live.unread if call.payload is None else not attempt(live.blame, wire.finished, call.payload)
         unanswered = cancelled and (call.payload is None or not call.request.stream)
-        call.partial = unanswered or (call.request.stream and short)
+        call.partial = call.partial or unanswered or (call.request.stream and short)
         if error is not None and failed:
             call.error = error_type(error)
             status = getattr(error, "status_code", None) or getattr(error, "code", None)
             call.status_code = status if type(status) is int else None
         elif call.response is not None and call.response.error is not None:
-            call.error = call.response.error
+            call.error = self.redact.code(call.response.error)
         if call.response is not None and not failed:
             guarded(self._settle, live, call.response)
         if live.quiet:
@@ -401,6 +434,8 @@ class Recorder:
             guarded(self._said, call)
         call.payload = call.heard = None
         record = self.redact.record(telemetry.of_call(call))
+        if self.budgets is not None and not fetched and (over := guarded(self.budgets.spend, call.caller, call.cost)):
+            record["over_budget"] = over
         texts = guarded(self._capture, record, live.span) if call.content else None
         if live.span is not None:
             record["span"] = "theirs"
@@ -416,7 +451,7 @@ class Recorder:
     def _settle(self, live: Live, response: Response) -> None:
         """Notes work whose usage comes later; bills what is completed, once, to whoever started it."""
         call, request = live.call, live.call.request
-        work = response.id
+        work = response.id or request.response_id
         if work is None:
             return
         if request.billing == "call":
@@ -437,6 +472,7 @@ class Recorder:
         billed = replace(request, billing="call", operation=operation, model=origin.model, stream=False)
         bill = self.begin(billed, None, origin, call.start)
         bill.call.payload = call.payload
+        bill.call.partial = request.stream and not (live.whole or request.format.finished(call.payload))
         bill.end(at=bill.clock + (call.end or call.start) - call.start)
 
     # -- content, for those who ask for it
@@ -491,7 +527,8 @@ def price(call: Call) -> None:
     spends = call.request.spends
     if spends is not None and call.error is None and (response is None or response.usage is None):
         response = call.response = replace(response or Response(), usage=spends)
-        if pricing.of_response(response, call.request.provider, call.request.model, call.start)[0] is None:
+        unpriced = pricing.of_response(response, call.request.provider, call.request.model, call.start)[0] is None
+        if unpriced and spends.video_seconds is None:
             response.usage = None  # what the request states is not what this model is billed by
     if response is None or (response.usage is None and response.stated_cost is None):
         call.cost_status = "partial" if call.partial else "no_usage"

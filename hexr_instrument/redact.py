@@ -21,7 +21,7 @@ MANY = 64
 """Items that are kept of a list: of stop sequences, of reasons of many choices."""
 _KEYS = r"""
     (?<![A-Za-z0-9])(?:
-        (?:sk|pk|rk|xai|pplx|key)-[A-Za-z0-9_*-]{8,}                    # OpenAI, Anthropic, Stripe, xAI, Perplexity
+        (?:sk|pk|rk|xai|pplx)-[A-Za-z0-9_*-]{8,}                    # OpenAI, Anthropic, Stripe, xAI, Perplexity
       | (?:sk|pk|rk)_(?:live|test)_\w{8,}                               # Stripe
       | (?:gsk|hf|r8|npm|nvapi|fw|esecret)[_-][A-Za-z0-9_-]{16,}        # Groq, Hugging Face, Replicate, NVIDIA, ...
       | gh[pousr]_\w{16,} | github_pat_\w{16,} | glpat-[\w-]{16,}
@@ -47,7 +47,7 @@ _PATH = re.compile(
 )
 _RULES = (("key", _KEY), ("user", _USER), ("query", _QUERY), ("email", _MAIL), ("path", _PATH))
 _SUSPECT = re.compile(
-    r"@|/|\\|=|:| |\t|\n|\?|~|--|sk-|pk-|rk-|sk_|pk_|rk_|xai-|pplx-|key-|gsk_|hf_|r8_|npm_|nvapi-|fw_|esecret_"
+    r"@|/|\\|=|:| |\t|\n|\?|~|--|sk-|pk-|rk-|sk_|pk_|rk_|xai-|pplx-|gsk_|hf_|r8_|npm_|nvapi-|fw_|esecret_"
     r"|ghp_|gho_|ghu_|ghs_|ghr_|github_pat|glpat|xox|AIza|ya29|AKIA|ASIA|ABIA|ACCA|eyJ"
 )
 """Every text that one of the rules finds something in has one of these in it; nearly no ordinary one does."""
@@ -59,6 +59,10 @@ _LOCATIONS = frozenset({"cloud.resource_id", "faas.id", "container.image.name"})
 
 _ID = re.compile(r"(?:chatcmpl|cmpl|resp|msg|gen)[-_][A-Za-z0-9]{8,64}\Z").match
 """The ids that most providers give."""
+_CODE = re.compile(r"(?=.{1,64}\Z)(?:[A-Za-z]+|\d{1,4})?(?:[_.:-]+(?:[A-Za-z]+|\d{1,4}))*\Z").match
+"""Words and short numbers, each apart from the next: no key looks so."""
+OTHER = "_OTHER"
+"""What the conventions write for a code that is not known."""
 _PLAIN = (int, float, bool)
 
 Replace = Callable[[str, str], str]
@@ -110,6 +114,12 @@ class Redactor:
         def model(value: str) -> str:
             return text(value, mode, without=("query", "email", "path"))
 
+        @lru_cache(maxsize=512)
+        def code(value: str) -> str:
+            return value if _CODE(value) else OTHER
+
+        self.code: Callable[[str], str] = code
+        """A provider's word for something, such as a finish reason; `_OTHER` for what is no such word."""
         self.word: Callable[[str], str] = word
         """A text of few different ones, without secrets."""
         self.model: Callable[[str], str] = model
@@ -117,18 +127,19 @@ class Redactor:
 
     def record(self, record: dict[str, Any]) -> dict[str, Any]:
         """The record of a call, in place: its texts that are neither identity nor a model's name."""
-        word = self.word
         get = record.get
-        for name in ("host", "tier", "error"):
+        for name in ("host", "error"):
             if (value := get(name)) is not None:
-                record[name] = word(value)
+                record[name] = self.word(value)
+        if (value := get("tier")) is not None:
+            record["tier"] = self.code(value)
         for name in ("model", "served"):
             if (value := get(name)) is not None:
                 record[name] = self.model(value)
         if (value := get("response_id")) is not None and _ID(value) is None:
             record["response_id"] = text(value, self._mode)
         if (reasons := get("finish")) is not None:
-            record["finish"] = [word(reason) for reason in reasons[:MANY]]
+            record["finish"] = [self.code(reason) for reason in reasons[:MANY]]
         if (facts := get("params")) is not None:
             self._facts(facts)
         if (facts := get("extras")) is not None:
@@ -138,7 +149,7 @@ class Redactor:
     def _facts(self, facts: dict[str, Any]) -> None:
         """Parameters: numbers as they are, a text or a list of texts without secrets; nothing else is kept."""
         for name, value in facts.items():
-            kind: type[Any] = type(value)
+            kind = type(value)  # pyright: ignore[reportUnknownVariableType]
             if kind is str:
                 facts[name] = self.word(value)
             elif kind is list:

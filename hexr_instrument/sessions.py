@@ -8,8 +8,10 @@ or has failed with it. Messages that the program reads as bytes and never has pa
 from __future__ import annotations
 
 import weakref
+from collections.abc import Callable
 from typing import Any
 
+from .budgets import BudgetExceeded
 from .call import REGISTRATION, Provider, Turn
 from .guard import guarded
 from .recorder import Live, Recorder
@@ -20,7 +22,7 @@ _MARK = "_hexr_session"
 class Session:
     """The calls of one connection."""
 
-    __slots__ = ("_asked", "_provider", "_recorder", "_state", "_under_way", "owner")
+    __slots__ = ("_asked", "_provider", "_recorder", "_under_way", "owner", "state")
 
     def __init__(self, provider: Provider, recorder: Recorder, owner: Any) -> None:
         """Starts without any.
@@ -33,15 +35,22 @@ class Session:
         self._provider = provider
         self._recorder = recorder
         self.owner = owner
-        self._state: Any = None
+        self.state: Any = None
         self._asked: list[Live] = []
         self._under_way: dict[str, Live] = {}
 
-    def ask(self, connection: Any, args: tuple[Any, ...], kwargs: dict[str, Any], target: str) -> Live | None:
-        """Begins the call that a message which is about to be sent asks for."""
-        live = self._begin(connection, args, kwargs, target)
-        if live is not None:
-            self._asked.append(live)
+    def ask(
+        self, connection: Any, args: tuple[Any, ...], kwargs: dict[str, Any], target: str
+    ) -> Live | BudgetExceeded | None:
+        """Begins the call that a message which is about to be sent asks for, or says why it must not be sent."""
+        request = self._provider.request(connection, args, kwargs, target)
+        if request is None:
+            return None
+        registered = getattr(self.owner, REGISTRATION, None)
+        if (refusal := self._recorder.refusal(request, registered)) is not None:
+            return refusal
+        live = self._recorder.begin(request, registered)
+        self._asked.append(live)
         return live
 
     def refused(self, live: Live, error: BaseException) -> None:
@@ -57,7 +66,7 @@ class Session:
         if turn is None:
             return
         if turn.state is not None:
-            self._state = turn.state
+            self.state = turn.state
             return
         live = self._of(turn, connection, message, target)
         if live is None:
@@ -77,7 +86,7 @@ class Session:
             if live is not None:
                 self._asked.remove(live)
         if live is None and turn.begins:
-            live = self._begin(connection, (message,), {"state": self._state}, target)
+            live = self._begin(connection, (message,), {"state": self.state}, target)
         if live is not None:
             self._under_way[turn.key] = live
         return live
@@ -96,6 +105,52 @@ class Session:
         for live in left:
             live.unread = error is None and live.call.payload is None
             live.end(error)
+
+
+class Entering:
+    """The generator behind a context manager of `contextlib` that enters a connection and leaves it at its end."""
+
+    __slots__ = ("_generator", "_open", "_session")
+
+    def __init__(self, generator: Any, open: Callable[[Any], Session]) -> None:  # noqa: A002  (what it does)
+        """Passes everything on.
+
+        Args:
+            generator: The asynchronous generator.
+            open: Connection -> its session.
+        """
+        self._generator = generator
+        self._open = open
+        self._session: Session | None = None
+
+    async def __anext__(self) -> Any:
+        """The connection, the first time; its end, the second time."""
+        if self._session is not None:
+            guarded(self._session.over)
+        connection = await self._generator.__anext__()
+        self._session = guarded(self._open, connection)
+        return connection
+
+    def athrow(self, *error: Any) -> Any:
+        """The connection is left by an exception of the program's own, which is no fault of the calls'."""
+        if self._session is not None:
+            guarded(self._session.over)
+        return self._generator.athrow(*error)
+
+    def aclose(self) -> Any:
+        """Closes the generator."""
+        return self._generator.aclose()
+
+
+def entering(manager: Any, provider: Provider, recorder: Recorder, opener: Any, asked: dict[str, Any]) -> None:
+    """Has the connection that a context manager will enter opened with what was asked of it as its state."""
+
+    def open(connection: Any) -> Session:  # noqa: A001
+        session = opened(connection, provider, recorder, opener)
+        session.state = asked
+        return session
+
+    manager.gen = Entering(manager.gen, open)
 
 
 def of(connection: Any) -> Session | None:

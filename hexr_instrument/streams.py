@@ -24,13 +24,14 @@ def live_of(response: Any) -> Live | None:
     return getattr(response, _MARK, None)
 
 
-def defer(response: Any, live: Live, late: Callable[[Any], Any] | None = None) -> None:
+def defer(response: Any, live: Live, late: Callable[[Any], Any] | None = None, *, held: bool = False) -> None:
     """Lets the call end when the response's body has been read, is closed, fails, or is dropped.
 
     Args:
         response: The open HTTP response.
         live: The call.
         late: Reads the payload of a closed response that nobody has parsed; None where it cannot be read.
+        held: Whether the stream itself is followed to its end, which comes after the transport's.
     """
     kind: Any = response.__class__
     weak = weakref.ref(response)
@@ -48,7 +49,7 @@ def defer(response: Any, live: Live, late: Callable[[Any], Any] | None = None) -
                 # what is kept until then is a blank of the exception's class.
                 lost.append(type(error).__new__(type(error)))
                 return
-            if not live.call.request.stream and live.call.payload is None:
+            if held or (not live.call.request.stream and live.call.payload is None):
                 return  # a JSON body is parsed after it has been read
         _unhook(response)
         if late is not None and live.call.payload is None and not live.call.request.stream:
@@ -60,28 +61,28 @@ def defer(response: Any, live: Live, late: Callable[[Any], Any] | None = None) -
         live.unread = not lost
         live.end(next(iter(lost), None), at=next(iter(closed_at), None))
 
-    def closing(frame: FrameType, hook: str) -> Any:
-        """The response that is being closed: the collector clears weak references before it finalises a generator."""
-        found = weak()
-        if found is None:
-            hooks = (getattr(each, "__dict__", {}).get(hook) for each in frame.f_locals.values())
-            mine = close if hook == "close" else aclose
-            found = next((each for each, its in zip(frame.f_locals.values(), hooks, strict=True) if its is mine), None)
-        guarded(ending, frame, found)
-        return found
-
     def close() -> Any:
-        found = guarded(closing, sys._getframe(1), "close")
+        frame = sys._getframe(1)
+        found = weak() or guarded(_closing, frame, "close", close)
+        guarded(ending, frame, found)
         return None if found is None else kind.close(found)
 
     def aclose() -> Any:
-        found = guarded(closing, sys._getframe(1), "aclose")
+        frame = sys._getframe(1)
+        found = weak() or guarded(_closing, frame, "aclose", aclose)
+        guarded(ending, frame, found)
         return _nothing() if found is None else kind.aclose(found)
 
     setattr(response, _MARK, live)
     response.close = close
     response.aclose = aclose
     weakref.finalize(response, guarded, forgotten)
+
+
+def _closing(frame: FrameType, name: str, hook: Any) -> Any:
+    """The response that `frame` is closing, by our hook on it: the collector clears weak references before generators."""
+    values = frame.f_locals.values()
+    return next((each for each in values if getattr(each, "__dict__", {}).get(name) is hook), None)
 
 
 async def _nothing() -> None:
@@ -107,15 +108,21 @@ def _failure(frame: FrameType, response: Any = None) -> BaseException | None:
     return None
 
 
-def follow(stream: Any, live: Live) -> None:
+def follow(stream: Any, live: Live, held: str | None = None) -> None:
     """Ends the call with an SDK's stream, which stays the same object; keeps out the chunk that only we asked for.
 
     The response's close alone does not do: some versions of the SDKs leave it open when they fail.
+
+    Args:
+        stream: The SDK's own.
+        live: The call.
+        held: The attribute that holds its events, if they are to be fed from there; None where another target does it.
     """
-    chunks = getattr(stream, "_iterator", None)
+    name = held or "_iterator"
+    chunks = getattr(stream, name, None)
     if chunks is not None:
         passed = AsyncChunks if hasattr(chunks, "__anext__") else passed_on
-        stream._iterator = passed(chunks, live, feed=False)
+        setattr(stream, name, passed(chunks, live, feed=held is not None))
 
 
 def passed_on(chunks: Iterator[Any], live: Live, *, feed: bool) -> Generator[Any, Any, None]:
@@ -132,6 +139,7 @@ def passed_on(chunks: Iterator[Any], live: Live, *, feed: bool) -> Generator[Any
                 guarded(live.feed, chunk)
             if live.hidden is None or chunk is not live.hidden:
                 yield chunk
+        live.whole = True
     finally:
         guarded(_end, live, sys._getframe())
 
@@ -158,6 +166,7 @@ class AsyncChunks(AsyncIterator[Any]):
             try:
                 chunk = await self._chunks.__anext__()
             except BaseException as error:  # the stream's end, whatever it is: noted and raised again
+                live.whole = isinstance(error, StopAsyncIteration)
                 guarded(_over, live, None if isinstance(error, StopAsyncIteration | GeneratorExit) else error)
                 raise
             if self._feed:

@@ -7,9 +7,12 @@ from collections.abc import Mapping
 from typing import Any
 
 from . import names
-from .call import USD, Call, Caller
+from .call import USD, Call, Caller, Part
 
 Record = dict[str, Any]
+
+PARTS = 100
+"""How many parts of a response a record lists; with more (a batch may have 100,000) it lists none."""
 
 
 def of_call(call: Call) -> Record:
@@ -52,7 +55,9 @@ def of_call(call: Call) -> Record:
             "response_id": response.id or request.response_id,
             "finish": list(response.finish_reasons) or _cut_short(call),
             "tier": response.service_tier,
-            "usage": (response.usage.known() if response.usage and not fetched else None) or None,
+            "usage": (response.usage.known() | response.mismatch() if response.usage and not fetched else None) or None,
+            "parts": _parts(response.parts) or None,
+            "surcharge": response.surcharge or None,
             "extras": response.extras or None,
         }
     return {key: value for key, value in record.items() if value is not None}
@@ -62,6 +67,10 @@ def _cut_short(call: Call) -> list[str] | None:
     """`error` stands for the reason that a stream which broke off never gave (the conventions' word for it)."""
     inference = call.request.operation in names.INFERENCE
     return ["error"] if call.partial and call.request.stream and inference else None
+
+
+def _parts(parts: tuple[Part, ...]) -> list[Any]:
+    return [] if len(parts) > PARTS else [[part.model, part.usage.known()] for part in parts]
 
 
 def of_caller(caller: Caller) -> Record:
@@ -119,6 +128,7 @@ def attributes(record: Mapping[str, Any]) -> dict[str, Any]:
         return _tool_attributes(record)
     usage: Mapping[str, int] = record.get("usage") or {}
     inputs, outputs = usage.get("input"), usage.get("output")
+    extras: Mapping[str, Any] = record.get("extras") or {}
     fetched = record["op"] == names.FETCH_RESPONSE
     first_chunk: int | None = None if fetched else record.get("first_chunk")
     cost: int | None = record.get("cost")
@@ -140,6 +150,7 @@ def attributes(record: Mapping[str, Any]) -> dict[str, Any]:
         names.COST: None if cost is None else cost / USD,
         names.COST_SOURCE: record.get("cost_source"),
         names.COST_STATUS: record.get("cost_status"),
+        names.OVER_BUDGET: record.get("over_budget"),
         names.DURATION: round((record["end"] - record["start"]) / 1e6, 3),
         names.ERROR_TYPE: record.get("error"),
         names.STATUS_CODE: record.get("status"),

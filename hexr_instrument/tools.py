@@ -6,13 +6,12 @@ import argparse
 import os
 import sys
 from collections.abc import Mapping, Sequence
-from datetime import datetime, timezone
 from pathlib import Path
 
 from . import pricing
-from .call import Usage
-from .config import default_store
-from .report import calls, costs, doctor, purge
+from .config import Config, default_store
+from .guard import say
+from .report import calls, costs, doctor, prices, purge
 
 
 def parser() -> argparse.ArgumentParser:
@@ -27,11 +26,7 @@ def parser() -> argparse.ArgumentParser:
 
     costs.add_arguments(add("costs", "Who spent what: agent (tenant) > role > model, from the local store."))
     calls.add_arguments(add("calls", "The latest calls, one line each."))
-    prices = add("prices", "What a model costs, with the rule of each price.")
-    prices.add_argument("model", metavar="MODEL", help="as the provider names it, such as gpt-4o-2024-08-06")
-    prices.add_argument(
-        "--provider", metavar="NAME", help="as gen_ai.provider.name spells it (default: each that has it)"
-    )
+    prices.add_arguments(add("prices", "What a model costs, with the rule of each price; or take a newer table."))
     doctor.add_arguments(add("doctor", "What is recorded, where it goes, and what was or will be lost."))
     purge.add_arguments(add("purge", "Removes calls from the local store, for good."))
     demo = add("demo", "A content crew on a local provider server: real SDKs, HTTP and OTLP; no key, no network.")
@@ -53,6 +48,8 @@ def run(arguments: Sequence[str]) -> int:
 
 def _run(options: argparse.Namespace) -> int:
     directory = default_store(os.environ)
+    config = Config.from_env()
+    pricing.configure(str(directory), config.prices, dict(config.models), say)
     if options.tool == "costs":
         return costs.run(options, directory, sys.stdout)
     if options.tool == "calls":
@@ -62,7 +59,7 @@ def _run(options: argparse.Namespace) -> int:
     if options.tool == "doctor":
         return doctor.run(options, directory, sys.stdout, os.environ)
     if options.tool == "prices":
-        return _prices(options.model, options.provider)
+        return prices.run(options, directory, sys.stdout)
     from .demo import show  # noqa: PLC0415  (the servers and their libraries are for the demo alone)
 
     return show.run(None if options.store is None else Path(options.store), _print_costs)
@@ -76,28 +73,3 @@ def report(run_id: str, environ: Mapping[str, str]) -> None:
     """Prints one run's cost tree to stderr, for `hexr-instrument --report`."""
     options = parser().parse_args(["costs", "--run", run_id])
     costs.run(options, default_store(environ), sys.stderr)
-
-
-_TRIED = ("openai", "anthropic", "gcp.gemini", "gcp.vertex_ai", "groq", "mistral_ai", "deepseek", "x_ai", "cohere")
-
-
-def _prices(model: str, provider: str | None) -> int:
-    """One table of unit prices for each provider that has the model."""
-    now = datetime.now(timezone.utc)
-    found = False
-    for name in (provider,) if provider else _TRIED:
-        listed = pricing.explain(Usage(input=0, output=0), name, model, int(now.timestamp()) * 10**9)
-        if listed.cost is None:
-            continue
-        found = True
-        print(f"{listed.model} at {name}, {now:%Y-%m-%d} ({pricing.version()})")
-        for bucket in listed.buckets:
-            per = {1: "each", 1_000: "per thousand", 1_000_000: "per million"}.get(bucket.per, f"per {bucket.per:,}")
-            print(f"  {bucket.unit:<20} ${bucket.price} {per}")
-    if not found:
-        where = f" of {provider}" if provider else ""
-        print(
-            f"hexr-instrument: {pricing.version()} has no price for {model!r}{where}: its calls are kept as unpriced",
-            file=sys.stderr,
-        )
-    return 0 if found else 1

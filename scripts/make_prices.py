@@ -66,7 +66,7 @@ PATH = Path(__file__).parent.parent / "hexr_instrument" / "prices.json"
 
 COUNTED = {
     "input", "output", "cache_read", "cache_write", "cache_write_5m", "cache_write_1h", "reasoning", "input_audio",
-    "output_audio", "cache_read_audio", "input_image", "output_image", "web_searches",
+    "output_audio", "cache_read_audio", "input_image", "output_image", "input_video", "output_video", "web_searches",
 }  # fmt: skip
 """Units that `Usage` can hold: listed even where no model prices them, for their place among the priced ones."""
 

@@ -66,6 +66,11 @@ def parts() -> Iterator[str]:
     for name in PLAIN:
         function = getattr(hexr_instrument, name)
         yield f"### `{signature(name, function)}`\n\n{text(function)}\n"
+    yield f"## The report as data\n\n### `{signature('costs', hexr_instrument.costs)}`\n\n{text(hexr_instrument.costs)}\n"
+    for kind in (hexr_instrument.CostReport, hexr_instrument.CostRow):
+        fields = ", ".join(f"`{name}`" for name in kind.__dataclass_fields__)
+        yield f"### `{kind.__name__}`\n\n{text(kind)}\n\nFields: {fields}; `cost_usd`; `as_dict()`.\n"
+    yield f"## Budgets\n\n### `BudgetExceeded`\n\n{text(hexr_instrument.BudgetExceeded)}\n\nFields: `rule`, `spent_usd`, `limit_usd`.\n"
     yield "## Environment\n\nAn empty value is an unset one; a wrong value is named in one line on stderr and its default\nis used.\n"
     yield "| variable | default | meaning |\n| --- | --- | --- |"
     for each in VARIABLES:

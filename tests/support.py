@@ -4,12 +4,15 @@ from __future__ import annotations
 
 import json
 import os
+import re
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from semconv import noted
+
+from hexr_instrument.demo.providers import ProviderServer, Received
 
 ROOT = Path(__file__).resolve().parent.parent
 
@@ -52,4 +55,36 @@ def clean_environment(**changes: str) -> dict[str, str]:
     return mine | changes
 
 
+def wire(requests: list[Received]) -> list[Any]:
+    """What went over the wire, to the byte, but for the server's counted ids, signatures of the time, and nonces."""
+    signed = {"content-length": "#", "x-amz-date": "#", "sec-websocket-key": "#"}
+    return [
+        (
+            each.method,
+            each.path,
+            re.sub(rb"\d{16,}", b"#", each.raw),
+            {
+                **each.headers,
+                **signed,
+                "authorization": re.sub("Signature=.*", "#", each.headers.get("authorization", "")),
+            },
+        )
+        for each in requests
+    ]
+
+
 Run = Callable[..., Done]
+
+
+def alike(run: Run, providers: ProviderServer, program: str, script: Callable[[], None]) -> Done:
+    """The program under the launcher, once it has been seen to say and send what it does without us."""
+    script()
+    bare = run(program, bare=True, HEXR_DISABLED="1")
+    assert bare.returncode == 0, bare.err
+    sent = wire(providers.requests)
+    providers.clear()
+    script()
+    done = run(program)
+    assert (done.returncode, done.out) == (0, bare.out), done.err
+    assert wire(providers.requests) == sent
+    return done

@@ -18,7 +18,7 @@ from support import Run, clean_environment
 
 from hexr_instrument import health, pricing
 from hexr_instrument.boot import boot_directory
-from hexr_instrument.config import Endpoint
+from hexr_instrument.config import Config, Endpoint
 from hexr_instrument.demo.receiver import OtlpReceiver
 from hexr_instrument.report import doctor, probe
 from hexr_instrument.store import Store
@@ -69,10 +69,11 @@ def test_one_screen_says_that_all_is_well(run: Run, receiver: OtlpReceiver) -> N
     assert len(lines) <= 40
     assert lines[-1] == "All well."
     for sdk in ("openai", "anthropic", "google-genai"):
+        assert sum(each.startswith(f"  ok {sdk} ") for each in lines) == 1
         assert any(each.startswith(f"  ok {sdk} ") and "recorded (" in each for each in lines), sdk
     whole = " ".join(shown.stdout.split())
     assert f"{receiver.endpoint}/v1/traces, http/protobuf: answers" in whole
-    assert "(mode 0700): 1 calls" in whole
+    assert "(mode 0700): 1 call," in whole
     assert len(receiver.spans) == 1, "the probe itself leaves nothing there"
 
 
@@ -114,19 +115,22 @@ def fake_openai(folder: Path, source: str) -> dict[str, str]:
         ("x = 1", 1, "not recorded: SyncAPIClient.request: this version of the SDK does not have it"),
         ("raise ImportError('no libssl')", 0, "cannot be imported: ImportError: no libssl"),
         ("print('hello')\nraise SystemExit(3)", 0, "cannot be imported"),
+        ("print('{}'); raise ValueError('sk-proj-AbCdEf0123456789')", 0, "cannot be imported: ValueError: [key]"),
     ],
-    ids=["other signature", "nothing there", "import fails", "import exits"],
+    ids=["other signature", "nothing there", "import fails", "import exits", "import raises"],
 )
 def test_an_sdk_that_is_not_recorded_is_named_with_its_reason(
-    source: str, status: int, words: str, tmp_path: Path
+    source: str, status: int, words: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """An installed SDK whose calls are lost is a problem; one that the program could not import either is none."""
-    done = ask(tmp_path / "store", "--json", **fake_openai(tmp_path, source))
-    assert done.returncode == status, done.stdout
-    data = json.loads(done.stdout)
-    assert words in texts(data, "sdks")
-    assert data["sections"]["sdks"]["openai"]["recorded"] is False
-    assert data["sections"]["sdks"]["anthropic"]["recorded"] is True
+    tables = [each for each in doctor.PROVIDERS if each.module.startswith("openai")]
+    monkeypatch.setattr(doctor, "PROVIDERS", tables)
+    environ = clean_environment(**fake_openai(tmp_path, source))
+    section = doctor._sdks(Config.from_env(environ), environ, quick=False)
+    (finding,) = section.findings
+    assert finding.level == ("problem" if status else "note")
+    assert words in finding.text
+    assert section.data["openai"]["recorded"] is False
 
 
 def test_the_working_directory_is_not_imported(tmp_path: Path) -> None:
@@ -171,12 +175,13 @@ def test_the_two_exceptions_and_their_switches_are_listed(tmp_path: Path) -> Non
 
 
 @pytest.mark.parametrize("status", [401, 403, 404, 413, 429, 500, 503])
-def test_an_endpoint_that_says_no_is_a_problem(receiver: OtlpReceiver, status: int, tmp_path: Path) -> None:
-    """Whatever it says, the screen says it, and the status is 1."""
+def test_an_endpoint_that_says_no_is_a_problem(receiver: OtlpReceiver, status: int) -> None:
+    """Whatever it says, the screen says it."""
     receiver.fail(status)
-    done = ask(tmp_path / "store", "--json", OTEL_EXPORTER_OTLP_ENDPOINT=receiver.endpoint, PYTHONPATH=str(tmp_path))
-    assert done.returncode == 1
-    assert f"HTTP {status}" in texts(json.loads(done.stdout), "telemetry", "problem")
+    environ = {"OTEL_EXPORTER_OTLP_ENDPOINT": receiver.endpoint}
+    (finding,) = doctor._telemetry(Config.from_env(environ), environ, quick=False).findings
+    assert finding.level == "problem"
+    assert f"HTTP {status}" in finding.text
 
 
 def test_http_endpoints_are_really_asked(receiver: OtlpReceiver) -> None:
@@ -231,6 +236,14 @@ def test_headers_are_named_and_never_shown(receiver: OtlpReceiver, tmp_path: Pat
     assert receiver.requests[-1].headers["x-team"] == "planted-2"
 
 
+def test_an_endpoint_that_does_not_answer_is_status_1(tmp_path: Path) -> None:
+    """The whole command, on an endpoint where nobody listens."""
+    done = ask(tmp_path / "store", OTEL_EXPORTER_OTLP_ENDPOINT=f"http://127.0.0.1:{closed_port()}")
+    assert done.returncode == 1
+    assert "refused: nothing listens there" in " ".join(done.stdout.split())
+    assert done.stdout.splitlines()[-1] == "1 problem, marked !!"
+
+
 def test_quick_asks_nobody(receiver: OtlpReceiver, tmp_path: Path) -> None:
     """No request and no import: for a health check every few seconds."""
     status, data = quick(tmp_path / "store", OTEL_EXPORTER_OTLP_ENDPOINT=receiver.endpoint)
@@ -244,8 +257,6 @@ def test_quick_asks_nobody(receiver: OtlpReceiver, tmp_path: Path) -> None:
 
 def test_what_waits_is_counted_for_each_destination(tmp_path: Path) -> None:
     """For the store, for this environment's endpoint and for others: calls, bytes, the oldest."""
-    from hexr_instrument.config import Config
-
     endpoint = f"http://127.0.0.1:{closed_port()}"
     mine = Config.from_env({"OTEL_EXPORTER_OTLP_ENDPOINT": endpoint}).destination
     store = Store(tmp_path / "store")
@@ -273,8 +284,6 @@ def test_what_waits_is_counted_for_each_destination(tmp_path: Path) -> None:
 
 def test_calls_that_are_about_to_be_dropped_are_a_problem(tmp_path: Path) -> None:
     """Half of the two days that calls may wait for their endpoint have gone by."""
-    from hexr_instrument.config import Config
-
     endpoint = f"http://127.0.0.1:{closed_port()}"
     mine = Config.from_env({"OTEL_EXPORTER_OTLP_ENDPOINT": endpoint}).destination
     begun = time.time_ns() - 25 * 3600 * 10**9
@@ -299,8 +308,8 @@ def test_what_was_dropped_is_summed_by_reason(tmp_path: Path) -> None:
     status, data = quick(store)
     assert status == 1
     section = "lost in the last 7 days"
-    assert "dropped: 12, older than 48 h" in texts(data, section, "problem")
-    assert "breaker: 1, aged" in texts(data, section, "note")
+    assert "calls dropped: older than 48 h (12, last " in texts(data, section, "problem")
+    assert "failed again and again: aged (1, last " in texts(data, section, "note")
     assert "forgotten" not in json.dumps(data)
     assert "planted" not in json.dumps(data)
 
@@ -313,7 +322,7 @@ def test_old_losses_do_not_fail_a_health_check(tmp_path: Path) -> None:
     health.file_of(store).write_text(json.dumps(entry) + "\n")
     status, data = quick(store)
     assert status == 0
-    assert "dropped: 3, full" in texts(data, "lost in the last 7 days", "note")
+    assert "calls dropped: full (3, last " in texts(data, "lost in the last 7 days", "note")
 
 
 @pytest.mark.parametrize("kind", ["link", "linked journal", "file", "open to all", "foreign", "foreign journal"])

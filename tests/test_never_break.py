@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-import ast
-
 from support import Run
 
+from hexr_instrument import health
 from hexr_instrument.demo.providers import ProviderServer
 
 BATTERY = """
@@ -46,65 +45,77 @@ def battery():
     attempt(lambda: asyncio.run(twins()))
 """
 BARE = BATTERY + "battery()\nprint(repr(said))"
-INJECTED = (
+BROKEN = (
     BATTERY
     + """
-from hexr_instrument import guard, hub, journal, pricing, recorder, streams, telemetry, worker
-from hexr_instrument.formats import chat as _chat, gemini as _gemini, messages as _messages, responses as _responses
+from hexr_instrument import engine, guard
 from hexr_instrument.providers import PROVIDERS
-FORMATS = (_chat.CHAT, _gemini.GENERATE_CONTENT, _messages.MESSAGES, _responses.RESPONSES)
 def fault(*args, **kwargs): raise RuntimeError("injected")
-def site(name):
-    owner, _, attribute = name.rpartition(".")
-    owners = {"provider": PROVIDERS, "format": FORMATS}.get(owner)
-    return (owners if owners is not None else (eval(owner),)), attribute
-for name in SITES:
-    owners, attribute = site(name)
-    kept = [getattr(owner, attribute) for owner in owners]
-    for owner in owners:
-        (object.__setattr__ if owner in PROVIDERS or owner in FORMATS else setattr)(owner, attribute, fault)
-    guard.faults.clear()
+for provider in PROVIDERS:
+    object.__setattr__(provider, "request", fault)
+battery()
+print(repr(said))
+for _ in range(guard.BREAK_AFTER):
     battery()
-    for owner, value in zip(owners, kept):
-        (object.__setattr__ if owner in PROVIDERS or owner in FORMATS else setattr)(owner, attribute, value)
-    print(repr((name, said, sum(guard.faults.values()))))
-    said = []
+import anthropic._base_client, google.genai.models, openai._base_client
+print([
+    type(vars(kind)[name]).__name__
+    for kind, name in (
+        (openai._base_client.SyncAPIClient, "request"),
+        (anthropic._base_client.BaseClient, "_process_response_data"),
+        (google.genai.models.Models, "_generate_content"),
+    )
+])
 """
 )
-SITES = (
-    "provider.request",
-    "provider.outcome",
-    "provider.owner",
-    "format.response",
-    "format.fold",
-    "format.finished",
-    "format.substance",
-    "recorder.Recorder.begin",
-    "recorder.Recorder.release",
-    "recorder.Recorder.finish",
-    "recorder.Recorder.keep",
-    "recorder.Live.feed",
-    "recorder.Live.end",
-    "streams.defer",
-    "streams.live_of",
-    "pricing.cost",
-    "telemetry.of_call",
-    "journal.Journal.append",
-    "worker.Worker.notify",
-)
+FOLDING = """
+import anthropic, openai
+from hexr_instrument import engine, guard
+from hexr_instrument.formats import chat
+M = [{"role": "user", "content": "hi"}]
+good = chat.CHAT.fold
+def fault(so_far, chunk): raise KeyError("injected")
+def stream(): return "".join(c.choices[0].delta.content or "" for c in openai.OpenAI().chat.completions.create(
+    model="gpt-4o", messages=M, stream=True) if c.choices)
+whole = stream()
+door = openai._base_client.SyncAPIClient.__dict__
+def on(): return type(door["request"]).__name__ == "FunctionWrapper"
+for times, fold in ((guard.BREAK_AFTER - 1, fault), (1, good), (guard.BREAK_AFTER, fault)):
+    assert on()
+    object.__setattr__(chat.CHAT, "fold", fold)
+    for _ in range(times):
+        assert stream() == whole
+assert not on()
+object.__setattr__(chat.CHAT, "fold", good)
+assert stream() == whole
+anthropic.Anthropic().messages.create(model="claude-opus-4-1", max_tokens=9, messages=M)
+"""
 
 
-def test_no_fault_of_ours_reaches_the_program(run: Run, providers: ProviderServer) -> None:
-    """With a fault injected at each step in turn, results, exceptions, output and wire bytes are those of a bare run."""
+def test_with_every_reader_broken_the_program_is_the_same(run: Run, providers: ProviderServer) -> None:
+    """Results, exceptions, output and wire bytes are those of a bare run, and the SDKs get their own objects back."""
     bare = run(BARE, bare=True)
     assert bare.returncode == 0, bare.err
     sent = [request.raw for request in providers.requests]
     providers.clear()
-    done = run(f"SITES = {SITES!r}\n{INJECTED}")
+    done = run(BROKEN)
     assert (done.returncode, done.err) == (0, "")
-    lines = [ast.literal_eval(line) for line in done.out.splitlines()]
-    assert [line[0] for line in lines] == list(SITES)
-    for name, said, faults in lines:
-        assert said == ast.literal_eval(bare.out), name
-        assert faults, f"{name}: the fault was not injected"
-    assert [request.raw for request in providers.requests] == sent * len(SITES)
+    said, kinds = done.out.splitlines()
+    assert said == bare.out.strip()
+    assert [request.raw for request in providers.requests][: len(sent)] == sent
+    assert kinds == repr(["function"] * 3)
+    assert not done.calls
+    breaks = [note["reason"] for note in health.notes(done.store) if note["kind"] == "breaker"]
+    assert sorted(breaks) == ["anthropic", "google", "openai"]
+
+
+def test_a_reader_that_fails_in_ten_calls_in_a_row_is_taken_off(run: Run) -> None:
+    """Nine failing calls and a good one count anew; after ten, one provider is left alone, the others are recorded."""
+    done = run(FOLDING)
+    assert (done.returncode, done.out, done.err) == (0, "", "")
+    assert [call["provider"] for call in done.calls] == ["openai"] * 21 + ["anthropic"]
+    notes = health.notes(done.store)
+    (broken,) = (note for note in notes if note["kind"] == "breaker")
+    assert (broken["reason"], broken["last"]) == ("openai", "Live._feed: KeyError")
+    faults = [(note["reason"], note["count"]) for note in notes if note["kind"] == "fault"]
+    assert faults[:3] == [("Live._feed: KeyError", 1), ("Live._feed: KeyError", 10), ("Live._feed: KeyError", 100)]

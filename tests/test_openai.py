@@ -37,9 +37,10 @@ from test_surfaces import (
     offered,
     seen,
     shared,  # noqa: F401  (a fixture)
+    spans,  # noqa: F401  (a fixture)
 )
 
-from hexr_instrument import engine, hexr_llm, hexr_role
+from hexr_instrument import engine, guard, hexr_llm, hexr_role, sessions
 from hexr_instrument.demo.providers import ProviderServer, Received
 
 pytestmark = pytest.mark.filterwarnings("ignore::DeprecationWarning")
@@ -262,6 +263,46 @@ def test_compacting_is_a_call(bench: Bench, client: Any) -> None:
         assert record["response_id"].startswith("resp_")
 
 
+def test_a_decision_is_a_call(bench: Bench) -> None:
+    """`decisions.create`, of the newest SDKs."""
+    question = {"type": "choice", "choices": [{"value": "yes"}, {"value": "no"}]}
+    surface = Surface("decision", "value", lambda c: c.decisions.create(
+        model="gpt-5", input=PROMPT, questions=[question]))  # fmt: skip
+    for mode in ("sync", "async"):
+        bench.clear()
+        (record,) = unchanged(bench, surface, mode)
+        assert (record["op"], record["format"], record["cost_status"]) == ("chat", "decisions", "priced")
+        assert record["usage"]["input"] == WORDS
+
+
+SPOKEN = {
+    "prompt_tokens": 120,
+    "completion_tokens": 90,
+    "total_tokens": 210,
+    "prompt_tokens_details": {"cached_tokens": 0, "audio_tokens": 100},
+    "completion_tokens_details": {"reasoning_tokens": 0, "audio_tokens": 70},
+}
+
+
+@pytest.mark.parametrize("stream", [False, True])
+@pytest.mark.parametrize("mode", ["sync", "async"])
+def test_a_chat_that_answers_with_sound_is_priced_by_modality(bench: Bench, mode: str, stream: bool) -> None:
+    """Audio in and out have prices of their own, streamed or not."""
+    more = {"stream": True, "stream_options": {"include_usage": True}} if stream else {}
+    chat = {"model": "gpt-audio", "messages": HI, "modalities": ["text", "audio"], **more}
+    surface = Surface("audio", "each" if stream else "value", lambda c: c.chat.completions.create(
+        **chat, audio={"voice": "alloy", "format": "wav"}))  # fmt: skip
+    with bench.bare():
+        offered(surface, bench, mode)
+    bench.clear()
+    bench.server.reply(usage=SPOKEN)
+    surface.run(bench, mode)
+    record = bench.one()
+    assert {name: count for name, count in record["usage"].items() if count} == {
+        "input": 120, "output": 90, "input_audio": 100, "output_audio": 70}  # fmt: skip
+    assert record["cost"] == 20 * 2_500_000 + 100 * 32 * MILLION + 20 * 10 * MILLION + 70 * 64 * MILLION
+
+
 FETCHES = [
     ("value", lambda c, it: c.responses.retrieve(it)),
     ("parsed", lambda c, it: c.responses.with_raw_response.retrieve(it)),
@@ -349,6 +390,49 @@ def test_a_background_response_may_come_as_a_stream(bench: Bench, client: Any) -
     list(client.responses.retrieve(queued.id, stream=True))
     bench.run(aeach(aclient.responses.retrieve(queued.id, stream=True)))
     assert len([record for record in bench.records if "cost" in record]) == 1
+
+
+def test_a_bill_is_a_span_of_the_program_s_own_provider(bench: Bench, client: Any, spans: Any) -> None:
+    """Where the program has a tracer provider, the bill is a span there, under the creation's, and the fetch another."""
+    queued = client.responses.create(**RESPONSE, background=True)
+    until_completed(client, queued.id)
+    made = client.batches.create(completion_window="24h", endpoint="/v1/responses", input_file_id="file-1")
+    client.batches.retrieve(made.id)
+    client.batches.retrieve(made.id)
+    found = spans.get_finished_spans()
+    assert [span.name for span in found] == [
+        "chat gpt-5",
+        "fetch_response",
+        "chat gpt-5",
+        *["fetch_response"] * 2,
+        "chat",
+    ]
+    created, _, billed, *fetched, batched = found
+    assert billed.parent.span_id == created.context.span_id
+    assert billed.attributes["hexr.llm.cost.status"] == batched.attributes["hexr.llm.cost.status"] == "priced"
+    assert "hexr.llm.cost_usd" not in created.attributes
+    assert batched.parent is None
+    for span in found:
+        assert span.start_time <= span.end_time
+    for span in fetched:
+        assert not [name for name in span.attributes if "usage" in name or "cost" in name or "stream" in name]
+    assert [f"{span.context.span_id:016x}" for span in found] == [record["id"] for record in bench.records]
+
+
+def test_a_background_stream_that_is_left_is_billed_when_it_is_fetched(bench: Bench, client: Any) -> None:
+    """Read to its end it is a call like any other; left, its usage comes with the fetch that goes on."""
+    list(client.responses.create(**RESPONSE, background=True, stream=True))
+    (whole,) = bench.records
+    client.responses.retrieve(whole["response_id"])
+    assert [record.get("cost_status") for record in bench.records] == ["priced", None]
+    bench.clear()
+    with client.responses.create(**RESPONSE, background=True, stream=True) as stream:
+        next(iter(stream))
+    (left,) = bench.records
+    assert left["cost_status"] == "partial"
+    list(client.responses.retrieve(left["response_id"], stream=True))
+    assert [record.get("cost_status") for record in bench.records] == ["partial", "priced", None]
+    assert bench.records[1]["parent"] == left["id"]
 
 
 def test_a_response_of_another_process_is_not_billed_here(bench: Bench, client: Any) -> None:
@@ -445,7 +529,7 @@ def test_a_run_is_billed_once(bench: Bench, name: str, make: Callable[[Any], Any
     (record,) = records
     assert (record["op"], record["role"], record["served"]) == ("chat", "assistant", "gpt-4o-mini")
     assert (record["usage"]["input"], record["usage"]["output"], record["finish"]) == (120, 60, ["stop"])
-    assert record["cost"] == 120 * 150_000 + 60 * 600_000
+    assert (record["cost"], record["cost_status"]) == (120 * 150_000 + 60 * 600_000, "priced")
     for _ in range(2):
         bench.clients["openai"][0].beta.threads.runs.retrieve(record["response_id"], thread_id="t")
     assert len(bench.records) == 1
@@ -699,6 +783,31 @@ def test_an_answer_that_is_refused_is_an_error(bench: Bench, name: str) -> None:
     assert ("error" in answered, answered["cost_status"]) == (False, "priced")
 
 
+@pytest.mark.parametrize("step", ["opened", "Session.ask", "Session.receive", "Session.over", "Session.refused"])
+@pytest.mark.parametrize("mode", ["sync", "async"])
+def test_a_fault_of_ours_does_not_reach_a_conversation(
+    bench: Bench, monkeypatch: pytest.MonkeyPatch, mode: str, step: str
+) -> None:
+    """Whatever step of ours fails, messages, their types and the wire stay the same."""
+    connects(bench, "realtime")
+    with bench.bare():
+        expected = seen(talk(bench, mode, spoken, aspoken))
+    plain = same(bench.server.requests)
+    bench.clear()
+
+    def fault(*args: Any, **kwargs: Any) -> None:
+        raise RuntimeError("injected")
+
+    monkeypatch.setattr(guard, "strict", False)
+    monkeypatch.setattr(guard, "faults", {})
+    owner, _, name = step.rpartition(".")
+    monkeypatch.setattr(sessions.Session if owner else sessions, name, fault)
+    assert seen(talk(bench, mode, spoken, aspoken)) == expected
+    assert same(bench.server.requests) == plain
+    gc.collect()  # a connection that is dropped has a step of ours, too
+    assert guard.faults or step == "Session.refused"
+
+
 def test_lanes_do_not_mix(bench: Bench) -> None:
     """Two responses asked for on two lanes of one connection belong to who asked for each."""
     connects(bench, "responses")
@@ -714,6 +823,21 @@ def test_lanes_do_not_mix(bench: Bench) -> None:
 
 
 # ---- Other ways in ------------------------------------------------------------------------------------------------
+
+
+def test_azure_serves_every_surface(bench: Bench) -> None:
+    """Images, sounds and voice agents of an Azure client are Azure's."""
+    client = bench.clients["azure"][0]
+    client.images.generate(model="gpt-image-1", prompt=PROMPT)
+    client.audio.speech.create(model="tts-1", voice="alloy", input=PROMPT)
+    if hasattr(getattr(client, "realtime", None), "connect"):
+        pytest.importorskip("websockets")
+        client.websocket_base_url = bench.server.url.replace("http", "ws") + "/openai"
+        with client.realtime.connect(model="gpt-realtime") as connection:
+            connection.response.create()
+            read_until(connection, "response.done")
+        assert bench.records[2]["model"] == "gpt-realtime"
+    assert {record["provider"] for record in bench.records} == {"azure.ai.openai"}
 
 
 def test_a_platform_of_the_sdk_serves_the_call(bench: Bench) -> None:

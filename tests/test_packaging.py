@@ -160,7 +160,9 @@ def test_an_installed_wheel_has_typed_names_and_prices(installed: Path, tmp_path
     """The facade and the price table are those of the wheel."""
     code = "import hexr, hexr_instrument.pricing as p; print(hexr.__file__, p.__file__, bool(p.version()))"
     done = python("-c", code, cwd=tmp_path, PYTHONPATH=str(installed))
-    assert done.stdout == f"{installed / 'hexr.py'} {installed / 'hexr_instrument' / 'pricing.py'} True\n", done.stderr
+    assert (
+        done.stdout == f"{installed / 'hexr.py'} {installed / 'hexr_instrument' / 'pricing' / '__init__.py'} True\n"
+    ), done.stderr
 
 
 @hatchling

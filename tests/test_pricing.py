@@ -18,6 +18,7 @@ import pytest
 
 from hexr_instrument import pricing
 from hexr_instrument.call import USD, Usage
+from hexr_instrument.pricing import table as room
 
 ROOT = Path(__file__).parent.parent
 TEXT = (ROOT / "hexr_instrument" / "prices.json").read_text(encoding="utf-8")
@@ -212,8 +213,8 @@ def test_explanation_shows_each_bucket() -> None:
 
 def test_every_count_is_priced_or_refused() -> None:
     """No field of `Usage` can be overlooked: each is a unit of the table, or one that has no price at all."""
-    assert {*pricing._COUNTED, *pricing._NEVER_PRICED} == {each.name for each in fields(Usage)}
-    assert {*pricing._COUNTED, "cache_write_5m"} <= TABLE["units"].keys()
+    assert {*room._COUNTED, *room._NEVER_PRICED} == {each.name for each in fields(Usage)}
+    assert {*room._COUNTED, "cache_write_5m"} <= TABLE["units"].keys()
 
 
 def made(prices: Any) -> pricing.Table:
@@ -270,9 +271,9 @@ def test_prices_change_within_a_process() -> None:
 def test_lookups_are_bounded() -> None:
     """A program that makes up model names does not grow the memory without limit."""
     table = made({"input": "1"})
-    for index in range(pricing._PLANS + 10):
+    for index in range(room._PLANS + 10):
         assert table.cost(Usage(input=1), "p", f"made-up-{index}", NOW) is None
-    assert len(table._plans) <= pricing._PLANS
+    assert len(table._plans) <= room._PLANS
     assert table.cost(Usage(input=1), "p", "m", NOW) == USD // 10**6
 
 
@@ -344,6 +345,8 @@ UNITS = {
     "cache_read_audio": "cache_audio_read_tokens",
     "input_image": "input_image_tokens",
     "output_image": "output_image_tokens",
+    "input_video": "input_video_tokens",
+    "output_video": "output_video_tokens",
     "web_searches": "web_searches",
 }
 

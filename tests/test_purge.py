@@ -212,3 +212,14 @@ def test_amounts_of_the_rest_are_unchanged(shop: Shop) -> None:
     assert shop.data()["total"]["cost"] == 3 * USD // 100
     shop.run(purge, "--tenant", "acme-corp")
     assert shop.data()["total"]["cost"] == 2 * USD // 100
+
+
+def test_waiting_calls_of_another_time_stay(tmp_path: Path) -> None:
+    """`--before` is for what waits, too: a segment whose calls are younger, or have no time, is left."""
+    store = Store(tmp_path / "store")
+    young = segment(store, "1-1-a", line(1), destination="x", keep=False)
+    odd = segment(store, "2-1-a", line(2, start="soon"), destination="x", keep=False)
+    old = segment(store, "3-1-a", line(3, start=NOON - 10), destination="x", keep=False)
+    done = store.purge((), NOON)
+    assert (done.unsent, done.mixed) == (1, 0)
+    assert [path.exists() for path in (young, odd, old)] == [True, True, False]

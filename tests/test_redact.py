@@ -144,8 +144,8 @@ def test_a_record_keeps_identities_and_models_and_nothing_else_unseen() -> None:
     assert {name: got[name] for name in ("agent", "tenant", "role", "labels", "model", "provider", "cost")} == {
         name: RECORD[name] for name in ("agent", "tenant", "role", "labels", "model", "provider", "cost")
     }
-    assert (got["served"], got["response_id"], got["tier"], got["error"]) == ("[key]", "[email]", "[key]", "[path]")
-    assert got["finish"] == ["stop", "[key]"]
+    assert (got["served"], got["response_id"], got["tier"], got["error"]) == ("[key]", "[email]", "_OTHER", "[path]")
+    assert got["finish"] == ["stop", "_OTHER"]
     assert got["params"] == {
         "temperature": 0.5,
         "seed": 7,
@@ -154,6 +154,25 @@ def test_a_record_keeps_identities_and_models_and_nothing_else_unseen() -> None:
         "odd": None,
     }
     assert got["extras"] == {"system_fingerprint": "[key]"}
+
+
+@pytest.mark.parametrize(
+    "value",
+    "stop length tool_calls content_filter end_turn MAX_TOKENS model_context_window_exceeded _OTHER on_demand priority"
+    " rate_limit_exceeded invalid_image_format 429 error_500 http.404 flex".split(),
+)
+def test_a_code_stays(value: str) -> None:
+    """Finish reasons, tiers and error codes are words and short numbers."""
+    assert redact.Redactor("mask").code(value) == value
+
+
+@pytest.mark.parametrize(
+    "value",
+    ["sk-proj-AbCdEf0123456789", "aizasyabcdef0123456789", "a/b", "ann@corp.example", "x" * 65, "a=b", "k3y0f4ll"],
+)
+def test_what_is_no_code_is_other(value: str) -> None:
+    """Whatever a gateway puts there, also in lower case."""
+    assert redact.Redactor("mask").code(value) == "_OTHER"
 
 
 def test_identities_are_hashed_only_if_asked() -> None:

@@ -155,12 +155,13 @@ def test_an_unknown_cost_is_never_zero_dollars(shop: Shop) -> None:
         "└── silent:  no usage (1 call)\n"
         "\n"
         "Total: >= $0.13 / 13 calls\n"
+        "Covers: 5 of 9 calls (55.6 %)\n"
         "Unpriced: 3 calls (3,600 tokens in, 1,020 out), not in the total\n"
         "  acme-7b: 2 calls (2,400 tokens in, 680 out)\n"
         "  gpt-4o: 1 call (1,200 tokens in, 340 out)\n"
         "  hexr-instrument prices MODEL shows what the price table knows of it\n"
         "No usage: 1 call without token counts, not in the total\n"
-        "Partial: 1 call ended early, priced at what is known (>=)\n"
+        "Partial: 1 call (1,200 tokens in, 340 out) ended early, priced at what is known (>=)\n"
         "Failed: 4 calls\n"
     )
 

@@ -201,6 +201,7 @@ def test_by_gives_a_flat_table(shop: Shop) -> None:
         "acme-corp  acme-7b          2       2400/680  unpriced\n"
         "\n"
         "Total: $8.25 / 4,974 calls\n"
+        "Covers: 4,972 of 4,974 calls (99.9 %)\n"
         "Unpriced: 2 calls (2,400 tokens in, 680 out), not in the total\n"
         "  acme-7b: 2 calls (2,400 tokens in, 680 out)\n"
         "  hexr-instrument prices MODEL shows what the price table knows of it\n"
@@ -221,13 +222,16 @@ def test_json_is_as_documented(shop: Shop) -> None:
     shop.add(2, None, model="acme-7b")
     data = shop.data()
     assert list(data) == [
-        *("total", "rows", "by", "since", "until", "covers_since", "unpriced", "prices", "skipped_lines")
+        *("total", "rows", "by", "since", "until", "covers_since", "kinds", "coverage", "mismatched", "unpriced"),
+        *("prices", "skipped_lines", "hidden"),
     ]
     assert data["total"] == {
         "cost_usd": "0.333333333333",
         "cost": USD // 3,
         "calls": 5,
+        "covered": 3,
         "priced": 3,
+        "stated": 0,
         "unpriced": 2,
         "no_usage": 0,
         "partial": 0,

@@ -27,6 +27,8 @@ PROMPT = f"my {MARK} prompt"
 MAIL = f"ann.{MARK}@corp.example"
 PATH = f"/home/ann/{MARK}/notes.txt"
 TOKEN = f"Bearer {MARK}-token-0123456789"
+ODD = f"ODD_{MARK.upper()}0123456789ABCDEF"
+"""A finish reason that is none; the SDK itself warns of it."""
 JWT = f"eyJhbGciOiJIUzI1NiJ9.eyJ{MARK}AbCd.sgn{MARK}"
 ECHOES = (400, 401, 403, 404, 422, 429, 500, 529)
 """Statuses whose bodies echo the key, the prompt and a path."""
@@ -62,6 +64,34 @@ extra = dict(extra_headers={{"Authorization": TOKEN, "x-k": JWT}}, extra_query={
 rich = dict(user=MAIL, metadata={{"k": "plnt-meta"}}, tools=TOOLS, stop=[MAIL, PATH, OPENAI_KEY := {OPENAI_KEY!r}, "fine"],
             safety_identifier=MAIL, prompt_cache_key="plnt-cache")
 
+def further():
+    # Surfaces of which one call is not one record: attempted, whatever this version of the SDK has.
+    def voice():
+        with o.realtime.connect(model="gpt-realtime", extra_headers={{"x": TOKEN}}, extra_query={{"k": JWT}}) as connection:
+            connection.session.update(session={{"type": "realtime", "instructions": PROMPT}})
+            connection.response.create(response={{"instructions": PROMPT, "metadata": {{"k": MAIL}}}})
+            for event in connection:
+                if event.type == "response.done":
+                    break
+    def background():
+        queued = o.responses.create(model="gpt-5", input=PROMPT, background=True, metadata={{"k": MAIL}}, user=MAIL)
+        o.responses.retrieve(queued.id)
+        o.responses.retrieve(queued.id)
+    def batch():
+        made = o.batches.create(completion_window="24h", endpoint="/v1/responses", input_file_id=PATH, metadata={{"k": MAIL}})
+        o.batches.retrieve(made.id)
+        o.batches.retrieve(made.id)
+    for each in (
+        lambda: o.images.generate(model="gpt-image-1", prompt=PROMPT, user=MAIL),
+        lambda: o.audio.transcriptions.create(model="whisper-1", file=(PATH, b"RIFF"), prompt=PROMPT),
+        lambda: o.audio.speech.create(model="tts-1", voice="alloy", input=PROMPT, instructions=PROMPT).content,
+        background, batch, voice,
+    ):
+        try:
+            each()
+        except Exception:
+            pass
+
 @hexr_agent(name="crew", tenant="ops@acme.com")
 def main():
     for _ in range({len(ECHOES)}):
@@ -69,6 +99,8 @@ def main():
         attempt(lambda: a.messages.create(model="claude-sonnet-4-5", max_tokens=9, messages=SAID))
         attempt(lambda: g.models.generate_content(model="gemini-2.5-flash", contents=PROMPT))
     attempt(lambda: o.chat.completions.create(model="gpt-4o", messages=SAID, stream=True))  # breaks with an error event
+    attempt(lambda: list(a.messages.create(model="claude-sonnet-4-5", max_tokens=9, messages=SAID, stream=True)))  # too
+    attempt(lambda: list(g.models.generate_content_stream(model="gemini-2.5-flash", contents=PROMPT)))  # too
     attempt(lambda: o.responses.create(model="gpt-4o", input=PROMPT))  # status failed, the code echoes the key
     attempt(lambda: o.chat.completions.create(model="gpt-4o", messages=SAID, **rich, **extra))
     attempt(lambda: o.chat.completions.create(model="gpt-4o", messages=SAID, stream=True, **rich, **extra))
@@ -96,6 +128,9 @@ def main():
     except Exception:
         pass
 
+    print("made", made + 1)
+    further()
+
     async def twins():
         client = openai.AsyncOpenAI(max_retries=0)
         await client.chat.completions.create(model="gpt-4o", messages=SAID, user=MAIL)
@@ -109,7 +144,6 @@ try:
     main()
 except ValueError:
     pass
-print("made", made + 1)
 """
 
 
@@ -127,6 +161,13 @@ def script(providers: ProviderServer) -> None:
     first |= {"system_fingerprint": OPENAI_KEY, "choices": [{"index": 0, "delta": {"content": PROMPT}}]}
     error = {"error": {"message": told, "code": OPENAI_KEY, "type": TOKEN}}
     providers.reply(route="/chat/completions", chunks=[first, error])
+    started = {"id": JWT, "type": "message", "role": "assistant", "model": "claude-sonnet-4-5", "content": []}
+    started |= {"stop_reason": None, "stop_sequence": None, "usage": {"input_tokens": 3, "output_tokens": 1}}
+    broken = {"type": "error", "error": {"type": ANTHROPIC_KEY, "message": told}}
+    providers.reply(route="/messages", chunks=[{"type": "message_start", "message": started}, broken])
+    part = {"candidates": [{"content": {"parts": [{"text": PROMPT}]}, "index": 0, "finishReason": ODD}]}
+    fault = {"error": {"code": 500, "message": told + GOOGLE_KEY, "status": GOOGLE_KEY}}
+    providers.reply(route=":streamGenerateContent", chunks=[part | {"responseId": JWT, "modelVersion": TOKEN}, fault])
     failed: dict[str, Any] = {"id": JWT, "object": "response", "model": "gpt-4o", "status": "failed", "output": []}
     failed |= {"error": {"code": OPENAI_KEY, "message": told}, "service_tier": TOKEN, "created_at": 1}
     providers.reply(route="/responses", body=failed | {"tools": [], "tool_choice": "auto", "parallel_tool_calls": True})
@@ -253,10 +294,12 @@ def test_no_planted_secret_is_in_anything_that_is_written(
     for path in done.store.rglob("*"):
         if path.is_file():
             written[path.name] = path.read_bytes()
+    written["stderr"] = "\n".join(line for line in done.err.splitlines() if ODD not in line)
     assert {name: found for name, text in written.items() if (found := leaks(text))} == {}
     calls = Store(done.store).calls(1000)
-    assert len(calls) == made, "each call was recorded"
-    assert sum(call.facet.error is not None for call in calls) >= 3 * len(ECHOES) + 2
+    assert len(calls) >= made, "each call was recorded, and those of the further surfaces"
+    assert {"chat", "embeddings", "generate_content"} <= {call.facet.operation for call in calls}
+    assert sum(call.facet.error is not None for call in calls) >= 3 * len(ECHOES) + 4
     tenants = {call.facet.tenant for call in calls}
     hashed = f"[email:{hashlib.sha256(b'ops@acme.com').hexdigest()[:12]}]"
     assert tenants == {hashed if way == "hash" else "ops@acme.com"}, "an identity stays, or is the same hash everywhere"

@@ -208,16 +208,18 @@ def test_a_container_without_a_home_and_with_a_read_only_root_delivers(
     start: Any, receiver: OtlpReceiver, providers: ProviderServer, tmp_path: Path
 ) -> None:
     """No HOME, nowhere to write, process 1 of its own namespace: calls wait in memory and leave before the end."""
-    unshare = ["unshare", "--pid", "--fork", "--mount-proc", "--kill-child"]
+    enter = ["unshare", "--mount", "--pid", "--fork", "--mount-proc", "--kill-child", "sh", "-c"]
+    enter.append('mount --bind / / && mount -o remount,ro,bind / && exec "$@"')
     try:
-        allowed = subprocess.run([*unshare, "true"], capture_output=True, timeout=20, check=False).returncode == 0
+        allowed = subprocess.run([*enter, "sh", "true"], capture_output=True, timeout=20, check=False).returncode == 0
     except OSError:
         allowed = False
     if not allowed:
-        pytest.skip("needs the right to make a PID namespace")
+        pytest.skip("needs the right to make namespaces")
     source = (
         "import os, signal, sys, time\n" + APP + "\n"
         "assert os.getpid() == 1\n"
+        "assert not os.access('/tmp', os.W_OK)\n"
         "for _ in range(5): call()\n"
         "os.kill(1, signal.SIGTERM)\n"
         "call()\n"
@@ -227,9 +229,8 @@ def test_a_container_without_a_home_and_with_a_read_only_root_delivers(
     environ = clean_environment(HEXR_EXIT_TIMEOUT="30", **providers.environment(), **receiver.environment())
     for name in ("HOME", "XDG_STATE_HOME", "TMPDIR"):
         environ.pop(name, None)
-    environ["HEXR_STORE"] = "/proc/hexr"  # where not even root can write
     done = subprocess.run(
-        [*unshare, sys.executable, "-m", "hexr_instrument", sys.executable, "-c", source],
+        [*enter, "sh", sys.executable, "-m", "hexr_instrument", sys.executable, "-c", source],
         env=environ,
         cwd=tmp_path,
         capture_output=True,
@@ -238,4 +239,6 @@ def test_a_container_without_a_home_and_with_a_read_only_root_delivers(
         check=False,
     )
     assert (done.returncode, done.stdout) == (3, "alive\n"), done.stderr
+    (line,) = done.stderr.splitlines()
+    assert "kept in memory only" in line
     assert len(receiver.wait(6, timeout=5)) == 6

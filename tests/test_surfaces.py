@@ -20,17 +20,21 @@ import warnings
 from collections.abc import Awaitable, Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field, replace
+from importlib.util import find_spec
 from typing import Any
 
 import pytest
 from opentelemetry import trace
-from support import clean_environment
+from support import clean_environment, wire
 
 from hexr_instrument import context, engine, guard, hexr_role, hub
-from hexr_instrument.demo.providers import ProviderServer, Received, Sent
+from hexr_instrument.demo.providers import ProviderServer, Sent
 from hexr_instrument.recorder import Recorder, error_type
 
-pytestmark = pytest.mark.filterwarnings("ignore:The model .* is deprecated:DeprecationWarning")
+pytestmark = pytest.mark.filterwarnings(
+    "ignore:The model .* is deprecated:DeprecationWarning",
+    "ignore:The 'output_format' parameter is deprecated:DeprecationWarning",
+)
 
 PROMPT = "Say hello to everybody."
 HI = [{"role": "user", "content": PROMPT}]
@@ -40,6 +44,7 @@ TEXT = {"model": "gpt-3.5-turbo-instruct", "prompt": PROMPT}
 RESPONSE = {"model": "gpt-5", "input": PROMPT}
 EMBED = {"model": "text-embedding-3-small", "input": PROMPT}
 MESSAGE = {"model": "claude-sonnet-5", "max_tokens": 900, "messages": HI}
+BEDROCK = {**MESSAGE, "model": "us.anthropic.claude-sonnet-5"}
 GEMINI = {"model": "gemini-2.5-flash", "contents": PROMPT}
 CHAT_TOOL = {"type": "function", "function": {"name": "weather", "parameters": {"type": "object", "properties": {}}}}
 RESPONSE_TOOL = {"type": "function", "name": "weather", "parameters": {"type": "object", "properties": {}}}
@@ -53,6 +58,7 @@ PRICES = {
     "gpt-3.5-turbo-instruct": (1_500_000, 2_000_000),
     "text-embedding-3-small": (20_000, 0),
     "claude-sonnet-5": (2_000_000, 10_000_000),
+    "us.anthropic.claude-sonnet-5": (2_200_000, 11_000_000),  # as asked: in a region of Bedrock
     "gemini-2.5-flash": (300_000, 2_500_000),
     "gemini-embedding-001": (150_000, 0),
 }
@@ -68,7 +74,7 @@ def tokens(sent: Sent) -> tuple[int | None, int | None]:
         found = [usage[name] for name in names if name in usage]
         return sum(found) if found else None
 
-    if "messages" in sent.route:
+    if "messages" in sent.route or "invoke" in sent.route:
         cached = ("cache_read_input_tokens", "cache_creation_input_tokens")
         return summed("input_tokens", *cached), summed("output_tokens")
     return (
@@ -78,6 +84,28 @@ def tokens(sent: Sent) -> tuple[int | None, int | None]:
 
 
 # ---- The bench ----------------------------------------------------------------------------------------------------
+
+
+def platforms(url: str) -> dict[str, tuple[str, dict[str, Any]]]:
+    """The classes of anthropic's clients for clouds, and what each takes here; AWS's requests are signed for real."""
+    aws = {"aws_region": "us-east-1", "aws_access_key": "AKIAFAKE", "aws_secret_key": "fake", "base_url": url}
+    return {
+        "bedrock": ("AnthropicBedrock", aws),
+        "mantle": ("AnthropicBedrockMantle", {**aws, "base_url": url + "/anthropic"}),
+        "foundry": ("AnthropicFoundry", {"api_key": "fake", "base_url": url + "/anthropic/"}),
+        "aws": ("AnthropicAWS", {**aws, "workspace_id": "wrkspc_1"}),
+        "google cloud": (
+            "AnthropicGoogleCloud",
+            {"base_url": url, "token_provider": lambda: "fake", "workspace_id": "wrkspc_1"},
+        ),
+    }
+
+
+def pair(sdk: Any, name: str, options: dict[str, Any]) -> tuple[Any, Any]:
+    """Both clients of that name, or two nothings where this version of the SDK lacks them or what they need."""
+    if not hasattr(sdk, name) or ("aws_region" in options and find_spec("botocore") is None):
+        return None, None
+    return getattr(sdk, name)(**options), getattr(sdk, f"Async{name}")(**options)
 
 
 class Bench:
@@ -110,16 +138,18 @@ class Bench:
             "azure": (openai.AzureOpenAI(**azure), openai.AsyncAzureOpenAI(**azure)),
             "anthropic": (anthropic.Anthropic(max_retries=0), anthropic.AsyncAnthropic(max_retries=0)),
             "vertex claude": (anthropic.AnthropicVertex(**claude), anthropic.AsyncAnthropicVertex(**claude)),
+            **{name: pair(anthropic, *kind) for name, kind in platforms(server.url).items()},
             "google": (google, google.aio),
             "vertex": (vertex, vertex.aio),
         }
 
     def close(self) -> None:
         """Closes the clients and the loop."""
-        for name in ("openai", "azure", "anthropic", "vertex claude"):
+        for name in ("openai", "azure", "anthropic", "vertex claude", *platforms("")):
             client, aclient = self.clients[name]
-            client.close()
-            self.run(aclient.close())
+            if client is not None:
+                client.close()
+                self.run(aclient.close())
         for name in ("google", "vertex"):
             google, aio = self.clients[name]
             if hasattr(google, "close"):  # from 1.4x on
@@ -209,10 +239,6 @@ def bench(shared: Bench, request: pytest.FixtureRequest) -> Iterator[Bench]:
     """The bench, with nothing sent and nothing recorded yet, and no fault of ours at the end."""
     if "responses" in request.node.name and not hasattr(shared.clients["openai"][0], "responses"):
         pytest.skip("this version of openai has no responses")
-    if re.search("(gemini|vertex) embed", request.node.name) and not hasattr(
-        shared.clients["google"][0].models, "_embed_content"
-    ):
-        pytest.skip("this version of google-genai embeds in one public method")
     shared.clear()
     yield shared
     shared.clear()
@@ -271,6 +297,14 @@ async def aparsed_each(opening: Any) -> Seen:
     return [raw, *await aeach(stream)]
 
 
+def turns(runner: Any) -> Seen:
+    return [runner, *[piece for stream in runner for piece in each(stream)]]
+
+
+async def aturns(runner: Any) -> Seen:
+    return [runner, *[piece async for stream in runner for piece in await aeach(stream)]]
+
+
 def within(use: Callable[[Any], Seen]) -> Callable[[Any], Seen]:
     def inside(manager: Any) -> Seen:
         with manager as raw:
@@ -315,6 +349,7 @@ USES: dict[str, tuple[Callable[[Any], Seen], Callable[[Any], Awaitable[Seen]]]] 
     "value": (value, avalue),
     "each": (each, aeach),
     "helper": (helper, ahelper),
+    "turns": (turns, aturns),
     "parsed": (parsed, aparsed),
     "parsed each": (parsed_each, aparsed_each),
     "inside parsed": (within(parsed), awithin(aparsed)),
@@ -521,6 +556,38 @@ SURFACES = [
             client="vertex claude", provider="gcp.vertex_ai"),
     Surface("vertex claude stream", "each", lambda c: c.messages.create(**MESSAGE, stream=True),
             client="vertex claude", provider="gcp.vertex_ai"),
+    Surface("vertex claude beta", "value", lambda c: c.beta.messages.create(**MESSAGE),
+            client="vertex claude", provider="gcp.vertex_ai"),
+    Surface("bedrock claude", "value", lambda c: c.messages.create(**BEDROCK), client="bedrock",
+            provider="aws.bedrock"),
+    Surface("bedrock claude stream", "each", lambda c: c.messages.create(**BEDROCK, stream=True),
+            client="bedrock", provider="aws.bedrock"),
+    Surface("bedrock claude beta stream", "each", lambda c: c.beta.messages.create(**BEDROCK, stream=True),
+            client="bedrock", provider="aws.bedrock"),
+    Surface("bedrock claude raw", "parsed", lambda c: c.messages.with_raw_response.create(**BEDROCK),
+            client="bedrock", provider="aws.bedrock"),
+    Surface("mantle claude", "value", lambda c: c.messages.create(**BEDROCK), client="mantle",
+            provider="aws.bedrock"),
+    Surface("mantle claude stream helper", "helper", lambda c: c.messages.stream(**BEDROCK), client="mantle",
+            provider="aws.bedrock"),
+    Surface("foundry claude", "value", lambda c: c.messages.create(**MESSAGE), client="foundry",
+            provider="azure.ai.inference"),
+    Surface("foundry claude stream helper", "helper", lambda c: c.messages.stream(**MESSAGE), client="foundry",
+            provider="azure.ai.inference"),
+    Surface("aws claude", "value", lambda c: c.messages.create(**MESSAGE), client="aws"),
+    Surface("aws claude stream", "each", lambda c: c.messages.create(**MESSAGE, stream=True), client="aws"),
+    Surface("google cloud claude", "value", lambda c: c.messages.create(**MESSAGE), client="google cloud"),
+    Surface("google cloud claude stream", "each", lambda c: c.messages.create(**MESSAGE, stream=True),
+            client="google cloud"),
+    Surface("beta messages parse", "value", lambda c: c.beta.messages.parse(**MESSAGE, output_format=schema()),
+            client="anthropic"),
+    Surface("beta messages streamed tool runner", "turns",
+            lambda c: c.beta.messages.tool_runner(**MESSAGE, tools=[tool(c)], stream=True),
+            client="anthropic", calls=2, finish=[("tool_call",), ("stop",)]),
+    Surface("beta messages thread", "value", lambda c: c.beta.messages.thread(**MESSAGE).send(),
+            client="anthropic"),
+    Surface("beta messages thread stream", "helper", lambda c: c.beta.messages.thread(**MESSAGE).stream(),
+            client="anthropic"),
     # What is not a billed call leaves no record.
     Surface("moderations", "value", lambda c: c.moderations.create(input=PROMPT), calls=0),
     Surface("models", "value", lambda c: c.models.with_raw_response.delete("gpt-4o"), calls=0),
@@ -538,21 +605,16 @@ def kinds(seen: Seen) -> list[Any]:
     return [type(item) for item in seen]
 
 
-def wire(requests: list[Received]) -> list[Any]:
-    """What went over the wire, to the byte, but for the ids that the server counts up."""
-    return [
-        (each.method, each.path, re.sub(rb"\d{16,}", b"#", each.raw), {**each.headers, "content-length": "#"})
-        for each in requests
-    ]
-
-
 def check(record: dict[str, Any], sent: Sent, surface: Surface, finish: Any) -> None:
     """The record says what the server sent."""
     inputs, outputs = tokens(sent)
     usage = record.get("usage", {})
     assert "error" not in record
     assert record["provider"] == (
-        surface.provider or {"anthropic": "anthropic", "google": "gcp.gemini"}.get(surface.client, "openai")
+        surface.provider
+        or {"anthropic": "anthropic", "aws": "anthropic", "google cloud": "anthropic", "google": "gcp.gemini"}.get(
+            surface.client, "openai"
+        )
     )
     assert record["model"] == sent.requested
     assert record.get("stream", False) == sent.stream
@@ -577,7 +639,7 @@ def check(record: dict[str, Any], sent: Sent, surface: Surface, finish: Any) -> 
         assert record["cost_status"] == "no_usage"
         assert "cost" not in record
     else:
-        price = PRICES[sent.served]
+        price = PRICES.get(sent.requested) or PRICES[sent.served]
         assert record["cost"] == inputs * price[0] + (outputs or 0) * price[1]
         assert (record["cost_status"], record["cost_source"]) == ("priced", "table")
     assert record.get("finish") == (None if finish is None else list(finish))
@@ -1356,7 +1418,7 @@ def test_the_sdk_s_own_span_does_not_double_the_call(
     pair = (anthropic.Anthropic(max_retries=0), anthropic.AsyncAnthropic(max_retries=0))
     monkeypatch.setitem(bench.clients, "anthropic", pair)  # the SDK looks for a provider once per client
     with bench.bare():
-        surface.run(bench, mode)
+        offered(surface, bench, mode)
     assert spans.get_finished_spans() or "streaming response" in surface.name
     assert all("traceparent" in request.headers for request in bench.server.requests)
     bench.clear()

@@ -17,7 +17,7 @@ from typing import Any
 
 import pytest
 
-from hexr_instrument import pricing
+from hexr_instrument import pricing, telemetry
 from hexr_instrument.call import USD, Call, Caller, Format, Request
 from hexr_instrument.formats.audio import SPEECH, TRANSCRIPTIONS
 from hexr_instrument.formats.batches import BATCHES
@@ -25,7 +25,13 @@ from hexr_instrument.formats.chat import CHAT
 from hexr_instrument.formats.completions import COMPLETIONS
 from hexr_instrument.formats.embeddings import EMBEDDINGS
 from hexr_instrument.formats.gemini import EMBED_CONTENT, GENERATE_CONTENT
+from hexr_instrument.formats.gemini_live import GEMINI_LIVE
+from hexr_instrument.formats.google_batches import GOOGLE_BATCHES
+from hexr_instrument.formats.google_media import IMAGES as GOOGLE_IMAGES
+from hexr_instrument.formats.google_media import VIDEOS as GOOGLE_VIDEOS
 from hexr_instrument.formats.images import IMAGES
+from hexr_instrument.formats.interactions import INTERACTIONS
+from hexr_instrument.formats.message_batches import MESSAGE_BATCHES
 from hexr_instrument.formats.messages import MESSAGES
 from hexr_instrument.formats.realtime import REALTIME
 from hexr_instrument.formats.responses import DECISIONS, RESPONSES
@@ -47,9 +53,17 @@ FORMATS: dict[str, Format] = {
     "runs": RUNS,
     "realtime": REALTIME,
     "messages": MESSAGES,
+    "message_batches": MESSAGE_BATCHES,
     "gemini": GENERATE_CONTENT,
     "embed_content": EMBED_CONTENT,
+    "interactions": INTERACTIONS,
+    "gemini_live": GEMINI_LIVE,
+    "google_batches": GOOGLE_BATCHES,
+    "google_images": GOOGLE_IMAGES,
+    "google_videos": GOOGLE_VIDEOS,
 }
+CONFIGURED = (EMBED_CONTENT, GENERATE_CONTENT, GEMINI_LIVE, GOOGLE_BATCHES, GOOGLE_IMAGES, GOOGLE_VIDEOS)
+"""Formats whose parameters are read from the SDK's `config`."""
 FLAVORS = {
     "chat": "chat",
     "completions": "chat",
@@ -137,14 +151,34 @@ def test_a_recorded_body_is_read_as_the_row_says(name: str) -> None:
         "finished": row_.payload is not None and row_.wire.finished(row_.payload),
         "first": row_.first,
     }
-    google = row_.wire in (GENERATE_CONTENT, EMBED_CONTENT)
-    found["parameters"] = row_.wire.request(row_.data["request"]["config"] if google else row_.data["request"])
+    found["parameters"] = row_.wire.request(
+        row_.data["request"]["config"] if row_.wire in CONFIGURED else row_.data["request"]
+    )
     if "stated_usd" in expect:
         stated = response and response.stated_cost
         found["stated_usd"] = None if stated is None else plain(stated)
     assert {"model", "finish", "usage"} <= expect.keys()
     known = expect.keys() & found.keys()
     assert {key: found[key] for key in known} == {key: expect[key] for key in known}
+
+
+@pytest.mark.parametrize("name", ROWS)
+def test_the_counts_add_up_to_the_providers_own_total(name: str) -> None:
+    """Input plus output is the total that the provider states; a row where it is not says so, and so does its record."""
+    row_ = row(name)
+    call = row_.call()
+    call.end = call.start
+    usage = telemetry.of_call(call).get("usage", {})
+    assert usage.get("stated_total") == row_.expect.get("stated_total")
+    if call.response is not None and call.response.usage is not None:
+        parts = call.response.usage
+        for whole, names in (("input", INPUT), ("output", OUTPUT)):
+            if "odd" not in name and getattr(parts, whole) is not None and "exceeds" not in row_.expect:
+                assert all((getattr(parts, each) or 0) <= getattr(parts, whole) for each in names), whole
+
+
+INPUT = ("cache_read", "cache_write", "input_audio", "input_image")
+OUTPUT = ("reasoning", "output_audio", "output_image")
 
 
 @pytest.mark.parametrize("name", PRICED)
@@ -170,21 +204,19 @@ def test_a_recorded_body_costs_what_genai_prices_says(name: str) -> None:
     expect = row_.expect
     provider = pricing.PROVIDERS.get(row_.data["provider"], row_.data["provider"])
     flavor = "default" if provider == "groq" else FLAVORS.get(name.partition("/")[0], "default")
+    reader = "anthropic" if row_.wire is MESSAGES else provider  # whoever serves Claude, it is the same body
     body = row_.payload
     if "usage_metadata" in body and "chunks" in row_.data:  # folded under the names that the SDK's objects have
-        body = {"usageMetadata": body["usage_metadata"], "modelVersion": body["model_version"]}
+        body = {"usageMetadata": body["usage_metadata"], "modelVersion": body.get("model_version")}
     if flavor == "realtime":
         body = {"response": body}
     tier = expect.get("tier")
     context = dict.fromkeys(("processing", "service_tier", "speed"), tier) if tier else None
     try:
-        read = extract_usage(body, provider_id=provider, api_flavor=flavor)
+        read = extract_usage(body, provider_id=reader, api_flavor=flavor)
         at = {"genai_request_timestamp": MOMENT, "price_context": context}
-        if read.model is None and flavor in (
-            "images",
-            "realtime",
-            "responses",
-        ):  # images and sounds do not say who made them
+        # Images and sounds do not say who made them, Claude not who serves it.
+        if reader != provider or (read.model is None and flavor in ("images", "realtime", "responses")):
             found = calc_price(read.usage, row_.data["request"]["model"], provider_id=provider, **at).total_price
         else:
             found = read.calc_price(**at).total_price

@@ -277,6 +277,8 @@ class _ProviderHandler(LoopbackHandler):
         self.wfile.flush()
         path = ask.path.partition("?")[0]
         speak = sockets.realtime if path.endswith("/realtime") else sockets.response_socket
+        if "BidiGenerateContent" in path:
+            speak = sockets.live
 
         def heard(data: bytes) -> None:
             self.server_of.hear(Received("MESSAGE", path, {}, data, json.loads(data)))
@@ -297,8 +299,8 @@ class _ProviderHandler(LoopbackHandler):
     def _ask(self, received: Received, end: str, number: int, reply: Reply | None) -> Ask:
         readable = isinstance(received.body, dict)
         body: JSON = received.body if readable else {}
-        in_path = re.search(r"/(?:models|deployments)/([^/:?]+)", unquote(received.path))
-        model = body.get("model") or (in_path[1] if in_path else "")
+        in_path = re.search(r"/(?:(?:models|deployments)/([^/:?]+)|model/([^/?]+))", unquote(received.path))
+        model = body.get("model") or (in_path and (in_path[1] or in_path[2])) or ""
         name = (reply and reply.model) or served(str(model))
         return Ask(received.path, end, body, received.headers, str(model), name, number, int(time.time()))
 
@@ -346,7 +348,7 @@ class _ProviderHandler(LoopbackHandler):
             failure = [wire.frame(each) for each in answer.failure(stop)]
         if answer.usage_event < stop:
             self._bill(ask, answer, stream=True)
-        head = {"content-type": "text/event-stream; charset=utf-8", "cache-control": "no-cache", **headers}
+        head = {"content-type": wire.stream_type, "cache-control": "no-cache", **headers}
         # In chunks, as the real servers send: a connection that ends without the last one is an error.
         self.send_head(200, {**head, **reply.headers, "transfer-encoding": "chunked"})
         self.wfile.flush()

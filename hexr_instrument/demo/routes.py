@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 
-from . import wire_anthropic, wire_gemini, wire_jobs, wire_media, wire_openai, wire_responses
+from . import wire_anthropic, wire_bedrock, wire_gemini, wire_jobs, wire_media, wire_openai, wire_responses
 from .wire import Wire, frame_data, frame_typed
 
 OPENAI = Wire(
@@ -30,6 +30,7 @@ OPENAI = Wire(
         "/runs": wire_jobs.runs,
         "/cancel": wire_jobs.cancelled,
         "/responses/compact": wire_responses.compact_response,
+        "/decisions": wire_responses.decisions,
     },
 )
 RESPONSES = Wire(
@@ -50,6 +51,13 @@ ANTHROPIC = Wire(
         ":streamRawPredict": wire_anthropic.messages,
     },
 )
+BEDROCK = Wire(
+    frame=wire_bedrock.frame,
+    error=wire_bedrock.error,
+    headers=wire_bedrock.headers,
+    routes={"/invoke": wire_anthropic.messages, "/invoke-with-response-stream": wire_anthropic.messages},
+    stream_type="application/vnd.amazon.eventstream",
+)
 GOOGLE = Wire(
     frame=wire_gemini.frame,
     error=wire_gemini.error,
@@ -63,7 +71,7 @@ GOOGLE = Wire(
         ":predict": wire_gemini.predict,
     },
 )
-_WIRES = (OPENAI, RESPONSES, ANTHROPIC, GOOGLE)
+_WIRES = (OPENAI, RESPONSES, ANTHROPIC, BEDROCK, GOOGLE)
 
 _DATED = {
     "gpt-3.5-turbo": "gpt-3.5-turbo-0125",
@@ -103,6 +111,7 @@ def route(path: str) -> tuple[Wire, str]:
 
 def served(model: str) -> str:
     """The name that a model is served under: dated as the provider does it, otherwise its own."""
+    model = re.sub(r"^(\w+\.)?anthropic\.", "", model)  # Claude on Bedrock answers with its own name
     return _DATED.get(model, model)
 
 

@@ -11,12 +11,13 @@ import json
 import struct
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import replace
-from typing import Any, BinaryIO
+from io import BufferedIOBase
+from typing import Any
 from urllib.parse import parse_qs, urlsplit
 
 from ..call import pick
 from .routes import served
-from .wire import JSON, Ask, Reply, compact, count, pieces
+from .wire import JSON, Ask, Reply, compact, count, items, pieces
 from .wire_responses import responses
 
 HANG_UP = "hang up"
@@ -35,7 +36,7 @@ def accept(key: str) -> str:
 class Socket:
     """An accepted connection."""
 
-    def __init__(self, reader: BinaryIO, writer: BinaryIO, heard: Callable[[bytes], None]) -> None:
+    def __init__(self, reader: BufferedIOBase, writer: BufferedIOBase, heard: Callable[[bytes], None]) -> None:
         """Takes the two ends of the TCP connection, and who is told of each message of the client."""
         self._reader = reader
         self._writer = writer
@@ -103,7 +104,7 @@ def realtime(socket: Socket, ask: Ask) -> Iterator[JSON]:
                 yield usage
         elif kind == "response.create":
             number += 1
-            asked = message.get("response") or {}
+            asked: JSON = message.get("response") or {}
             if asked.get("instructions") == REFUSE:
                 fault = {"type": "invalid_request_error", "code": "conversation_already_has_active_response"}
                 socket.send({"type": "error", "event_id": "event_5", "error": {**fault, "message": "Wait."}})
@@ -170,3 +171,40 @@ def response_socket(socket: Socket, ask: Ask) -> Iterator[JSON]:
                 yield dict(answer.usage)
             if isinstance(event, Mapping):
                 socket.send({**event, **lane})
+
+
+def live(socket: Socket, ask: Ask) -> Iterator[JSON]:
+    """Google's live session: answers each turn and each tool's result; yields each usage it bills."""
+    socket_messages = socket.messages()
+    setup = pick(next(socket_messages, None), "setup")
+    socket.send({"setupComplete": {}})
+    tools = items(setup, "tools")
+    for message in socket_messages:
+        said = pick(message, "client_content")  # the API takes both spellings, the SDK sends this one
+        turns = items(said, "turns")
+        answered = pick(message, "tool_response") is not None
+        if not answered and (pick(said, "turn_complete") or pick(said, "turnComplete")) is not True:
+            continue
+        prompt = 10 + sum(count(turn) for turn in turns)
+        if tools and not answered:
+            usage = _live_usage(prompt, 50)
+            call = {"id": "call_1", "name": "weather", "args": {"city": "Rome"}}
+            socket.send({"toolCall": {"functionCalls": [call]}, "usageMetadata": usage})
+            yield usage
+            continue
+        for piece in ("Good ", "day."):
+            socket.send({"serverContent": {"modelTurn": {"role": "model", "parts": [{"text": piece}]}}})
+        usage = _live_usage(prompt, 20)
+        socket.send({"serverContent": {"generationComplete": True}})
+        socket.send({"serverContent": {"turnComplete": True}, "usageMetadata": usage})
+        yield usage
+
+
+def _live_usage(asked: int, said: int) -> JSON:
+    return {
+        "promptTokenCount": asked,
+        "responseTokenCount": said,
+        "totalTokenCount": asked + said,
+        "promptTokensDetails": [{"modality": "TEXT", "tokenCount": asked}],
+        "responseTokensDetails": [{"modality": "TEXT", "tokenCount": said}],
+    }

@@ -84,7 +84,7 @@ class Ask:
     @property
     def stream(self) -> bool:
         """Whether the answer is a stream."""
-        return self.body.get("stream") is True or self.route.startswith(":stream")
+        return self.body.get("stream") is True or self.route.startswith(":stream") or self.route.endswith("-stream")
 
 
 @dataclass(frozen=True, slots=True)
@@ -120,6 +120,8 @@ class Wire:
     """(status, number of the request) -> headers."""
     routes: Mapping[str, Callable[[Ask, Reply], Answer]]
     """End of the path -> how it is answered; the first that fits."""
+    stream_type: str = "text/event-stream; charset=utf-8"
+    """The content type of a stream."""
 
 
 @dataclass(frozen=True, slots=True)

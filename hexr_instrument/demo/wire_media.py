@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import base64
 from email import message_from_bytes
-from email.message import Message
 from typing import Any
 
 from ..call import pick
@@ -21,12 +20,11 @@ def form(raw: bytes, kind: str) -> JSON | None:
     """The fields of a multipart form, files by their name and size; None for anything else."""
     if not kind.startswith("multipart/form-data"):
         return None
-    parts = message_from_bytes(f"Content-Type: {kind}\r\n\r\n".encode() + raw).get_payload()
     found: JSON = {}
-    for part in parts if isinstance(parts, list) else []:
-        if isinstance(part, Message):
-            name = part.get_param("name", header="content-disposition")
-            content = part.get_payload(decode=True) or b""
+    for part in message_from_bytes(f"Content-Type: {kind}\r\n\r\n".encode() + raw).walk():
+        name = part.get_param("name", header="content-disposition")
+        if name is not None:
+            content: Any = part.get_payload(decode=True) or b""
             file = part.get_filename()
             found[str(name)] = {"filename": file} if file else _value(bytes(content).decode())
     return found

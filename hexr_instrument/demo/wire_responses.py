@@ -69,6 +69,14 @@ def compact_response(ask: Ask, reply: Reply) -> Answer:
     return Answer(body={**head, "output": [item], "usage": usage, **reply.extra}, usage=usage)
 
 
+def decisions(ask: Ask, reply: Reply) -> Answer:
+    """POST /decisions: the first of the choices."""
+    output = compose(Prompt(turns=[ask.body.get("input")]), Reply(text="yes"))
+    usage = response_usage(output.tokens)
+    answer: JSON = {"type": "choice", "choice": "yes", "confidence": 0.9, "name": None, "probabilities": []}
+    return Answer(body={"answers": [answer], "model": ask.served, "usage": usage, **reply.extra}, usage=usage)
+
+
 def _prompt(ask: Ask) -> Prompt:
     body = ask.body
     tools = items(body, "tools")

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable, Sequence
+from dataclasses import fields
 from math import isfinite
 from typing import Any
 
-from ..call import USD, pick, text
+from ..call import USD, Usage, number, pick, text, total
 
 
 def numbers(body: Any, names: dict[str, str]) -> dict[str, Any]:
@@ -32,8 +34,39 @@ def strings(value: Any) -> list[str] | None:
     return None
 
 
-def stated_cost(value: Any) -> int | None:
-    """A cost in USD that a provider states, as 1e-12 USD; None for anything that is not a plain amount."""
+_TICK = USD // 10**10
+"""xAI's unit of `cost_in_usd_ticks` (docs.x.ai/developers/cost-tracking)."""
+
+
+def stated_cost(usage: Any) -> int | None:
+    """What a `usage` object says that the call cost, in 1e-12 USD; None if it says nothing, or nothing whole.
+
+    xAI states ticks, Perplexity the parts and their `total_cost`, OpenRouter what it charges: with a key of one's own
+    (`is_byok`) that is only its fee, and the model's provider charges the upstream cost besides.
+    """
+    ticks = number(usage, "cost_in_usd_ticks")
+    if ticks is not None:
+        return ticks * _TICK if ticks < 10**16 else None
+    charged = pick(usage, "cost")
+    cost = _dollars(charged if type(charged) is not dict else pick(charged, "total_cost"))
+    if cost is not None and pick(usage, "is_byok") is True:
+        upstream = _dollars(pick(usage, "cost_details", "upstream_inference_cost"))
+        return None if upstream is None else cost + upstream
+    return cost
+
+
+def _dollars(value: Any) -> int | None:
     if type(value) in (int, float) and 0 <= value < 1_000_000:
         return round(value * USD)
     return None
+
+
+def summed(usages: Sequence[Usage]) -> Usage:
+    """What was used in all; a count that none of them knows stays unknown."""
+    return Usage(**{each.name: total(*(getattr(usage, each.name) for usage in usages)) for each in fields(Usage)})
+
+
+def only(values: Iterable[str | None]) -> str | None:
+    """The one value that all of them are, or None."""
+    found = set(values)
+    return found.pop() if len(found) == 1 else None

@@ -5,7 +5,7 @@ from __future__ import annotations
 from math import isfinite
 from typing import Any
 
-from ..call import Format, Response, Usage, number, pick, text
+from ..call import Format, Response, Usage, number, pick, sound, text
 from ._json import numbers
 
 
@@ -21,7 +21,7 @@ def _seconds(value: Any) -> int | None:
 def usage(payload: Any) -> Usage | None:
     """Tokens, or the length of the audio; `verbose_json` of older servers has the length alone."""
     spent = pick(payload, "usage")
-    if number(spent, "input_tokens") is not None:
+    if number(spent, "input_tokens") is not None and sound(spent):
         return Usage(
             input=number(spent, "input_tokens"),
             output=number(spent, "output_tokens"),

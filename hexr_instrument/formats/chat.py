@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from ..call import Format, Question, Response, Usage, mapping, number, pick, sequence, text
+from ..call import Format, Question, Response, Usage, mapping, number, pick, sequence, sound, text
 from ._json import numbers, stated_cost, strings, texts
 from .parts import chat as parts
 
@@ -37,7 +37,7 @@ def request(body: Any) -> dict[str, Any]:
 def usage(source: Any) -> Usage | None:
     """A chat completions `usage` object; cached tokens are a subset of the prompt's."""
     asked = number(source, "prompt_tokens")
-    if asked is None:
+    if asked is None or not sound(source):
         return None
     said, whole = number(source, "completion_tokens"), number(source, "total_tokens")
     if said is not None and whole is not None and whole > asked + said:
@@ -66,7 +66,8 @@ def response(payload: Any) -> Response:
         finish_reasons=tuple(reasons),
         usage=usage(spent),
         service_tier=text(payload, "service_tier"),
-        stated_cost=stated_cost(pick(spent, "cost", "total_cost") or pick(spent, "cost")),  # Perplexity; OpenRouter
+        stated_cost=stated_cost(spent),
+        stated_total=number(spent, "total_tokens"),
         extras=texts(payload, {"system_fingerprint": "system_fingerprint"}),
     )
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from ..call import Format, Response, Usage, number, text
+from ..call import Format, Response, Usage, number, pick, sound, text
 from ._json import numbers, texts
 
 
@@ -16,7 +16,11 @@ def request(body: Any) -> dict[str, Any]:
 def response(payload: Any) -> Response:
     """An embeddings response; it has no id and no finish reason."""
     spent = number(payload, "usage", "prompt_tokens")
-    return Response(model=text(payload, "model"), usage=None if spent is None else Usage(input=spent))
+    return Response(
+        model=text(payload, "model"),
+        usage=None if spent is None or not sound(pick(payload, "usage")) else Usage(input=spent),
+        stated_total=number(payload, "usage", "total_tokens"),
+    )
 
 
 def fold(so_far: Any, chunk: Any) -> Any:

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-import json
+import re
 from typing import Any
 
-from ..call import Format, Question, Response, Usage, number, pick, sequence, text, total
+from ..call import Format, Question, Response, Usage, mapping, number, parsed, pick, sequence, sound, text, total
 from ._json import numbers, strings
 from .parts import gemini as parts
 
@@ -59,64 +59,139 @@ def request(body: Any) -> dict[str, Any]:
     return found
 
 
-def _modality(details: Any, name: str) -> int | None:
-    if type(details) is not list:
-        return None
-    # A breakdown without this modality says that there was none of it.
-    items = sequence(details)
-    return total(0, *(number(get(each, "token_count")) for each in items if text(get(each, "modality")) == name))
+def modality(name: str, *breakdowns: Any) -> int | None:
+    """How many tokens of one modality there are in all; None where no breakdown is given.
+
+    A breakdown without this modality says that there was none of it. Documents are billed as images.
+    """
+    names = ("IMAGE", "DOCUMENT") if name == "IMAGE" else (name,)
+    found: int | None = None
+    for each in breakdowns:
+        if type(each) is list:
+            parts = (item for item in sequence(each) if (text(get(item, "modality")) or "").upper() in names)
+            found = total(found, 0, *(number(get(part, "token_count") or get(part, "tokens")) for part in parts))
+    return found
 
 
 def _usage(source: Any) -> Usage | None:
-    """Tool-use prompts are billed as input and thoughts as output; neither is in the count that its name suggests."""
+    """Tool-use prompts are billed as input and thoughts as output; neither is in the count that its name suggests.
+
+    A turn of a live session spells its answer `response` where generateContent says `candidates`.
+    """
     prompt = number(get(source, "prompt_token_count"))
-    if prompt is None:
+    if prompt is None or not sound(source):
         return None
     thoughts = number(get(source, "thoughts_token_count"))
-    details = get(source, "prompt_tokens_details")
-    answered = get(source, "candidates_tokens_details")
+    asked: tuple[Any, ...] = (get(source, "prompt_tokens_details"),)
+    if type(asked[0]) is list:
+        asked += (get(source, "tool_use_prompt_tokens_details"),)
+    cached = get(source, "cache_tokens_details")
+    answered = get(source, "candidates_tokens_details") or get(source, "response_tokens_details")
+    said = number(get(source, "candidates_token_count"))
     return Usage(
         input=total(prompt, number(get(source, "tool_use_prompt_token_count"))),
-        output=total(number(get(source, "candidates_token_count")), thoughts),
+        output=total(number(get(source, "response_token_count")) if said is None else said, thoughts),
         cache_read=number(get(source, "cached_content_token_count")),
         reasoning=thoughts,
-        input_audio=_modality(details, "AUDIO"),
-        output_audio=_modality(answered, "AUDIO"),
-        cache_read_audio=_modality(get(source, "cache_tokens_details"), "AUDIO"),
-        input_image=_modality(details, "IMAGE"),
-        output_image=_modality(answered, "IMAGE"),
+        input_audio=modality("AUDIO", *asked),
+        output_audio=modality("AUDIO", answered),
+        cache_read_audio=modality("AUDIO", cached),
+        input_image=modality("IMAGE", *asked),
+        output_image=modality("IMAGE", answered),
+        input_video=modality("VIDEO", *asked),
+        output_video=modality("VIDEO", answered),
     )
+
+
+_BY_PROMPT = re.compile(r"gemini-(live-)?[12]\b")
+"""Models whose grounding costs a fee for the prompt, however many searches it takes; later ones pay for each search."""
+
+
+def _grounding(payload: Any) -> list[Any]:
+    """What each candidate says that it is grounded on."""
+    found = (get(each, "grounding_metadata") for each in sequence(get(payload, "candidates")))
+    return [each for each in found if each is not None]
+
+
+def _searches(payload: Any) -> int | None:
+    """How many searches an answer is grounded on that are billed beside the tokens."""
+    queries = [
+        query
+        for each in sequence(get(payload, "grounding"))
+        for name in ("web_search_queries", "image_search_queries")
+        for query in strings(get(each, name)) or ()
+        if query
+    ]
+    by_prompt = _BY_PROMPT.match(text(get(payload, "model_version")) or "") is not None
+    return (1 if by_prompt else len(queries)) if queries else None
+
+
+def _maps(payload: Any) -> bool:
+    """Whether an answer is grounded on Google Maps, whose fee the table does not have."""
+    chunks = (
+        chunk for each in sequence(get(payload, "grounding")) for chunk in sequence(get(each, "grounding_chunks"))
+    )
+    return any(get(chunk, "maps") is not None for chunk in chunks)
 
 
 def _body(payload: Any) -> Any:
     """The payload, or the JSON of the raw body where the user asked the SDK for nothing else."""
     raw = pick(payload, "sdk_http_response", "body")
     if type(raw) is str and get(payload, "usage_metadata") is None:
-        return json.loads(raw)
+        return parsed(raw)
     return payload
 
 
 def response(payload: Any) -> Response:
     """A GenerateContentResponse, or a stream folded into its last chunk."""
     payload = _body(payload)
+    if type(payload) is not dict or "grounding" not in payload:
+        payload = fold(None, payload)
+    usage = _usage(get(payload, "usage_metadata"))
+    if usage is not None:
+        usage.web_searches = _searches(payload)
     reasons = [text(get(each, "finish_reason")) for each in sequence(get(payload, "candidates"))]
     return Response(
         id=text(get(payload, "response_id")),
         model=text(get(payload, "model_version")),
         finish_reasons=tuple(_FINISH_REASONS.get(reason or "", (reason or "error").lower()) for reason in reasons),
-        usage=_usage(get(payload, "usage_metadata")),
-        # Vertex AI says how the call was paid for, the Gemini API which tier served it.
-        service_tier=text(get(payload, "usage_metadata", "traffic_type"))
-        or text(get(payload, "usage_metadata", "service_tier")),
+        usage=usage,
+        service_tier=_tier(payload),
+        lower_bound=_maps(payload),
+        stated_total=number(get(payload, "usage_metadata", "total_token_count")),
     )
 
 
-_LAST_WINS = ("candidates", "usage_metadata", "model_version", "response_id", "prompt_feedback")
+def _tier(payload: Any) -> str | None:
+    """Vertex AI says how the call was paid for, the Gemini API which tier served it, in the body or in a header."""
+    stated = get(payload, "usage_metadata")
+    headers = get(payload, "sdk_http_response", "headers")
+    return (
+        text(get(stated, "traffic_type"))
+        or text(get(stated, "service_tier"))
+        or next((value for name, value in mapping(headers).items() if str(name).lower() == _TIER and text(value)), None)
+    )
+
+
+_TIER = "x-gemini-service-tier"
+_LAST_WINS = (
+    "candidates",
+    "usage_metadata",
+    "model_version",
+    "response_id",
+    "prompt_feedback",
+    "sdk_http_response",
+)
 
 
 def fold(so_far: Any, chunk: Any) -> Any:
-    """Each chunk carries the counts so far: the last value of each field wins, nothing is summed."""
+    """Each chunk carries the counts so far: the last value of each field wins, nothing is summed.
+
+    What it is grounded on may come with any chunk, and stays.
+    """
     so_far = so_far or {}
+    if grounded := _grounding(chunk):
+        so_far["grounding"] = grounded
     for name in _LAST_WINS:
         if value := get(chunk, name):
             so_far[name] = value

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from ..call import Format, Response, Usage, number, pick, sequence, text
+from ..call import Format, Response, Usage, number, pick, sequence, sound, text
 from ._json import numbers
 
 
@@ -22,6 +22,8 @@ def usage(payload: Any) -> Usage | None:
     if number(spent, "input_tokens") is None:
         made = len(sequence(pick(payload, "data")))
         return Usage(images=made) if made else None
+    if not sound(spent):
+        return None
     output = number(spent, "output_tokens")
     image = number(spent, "output_tokens_details", "image_tokens")
     return Usage(

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from typing import Any
 
-from ..call import Format, Question, Response, Usage, mapping, number, pick, sequence, text, total
-from ._json import numbers, strings, texts
+from ..call import Format, Part, Question, Response, Usage, mapping, number, pick, sequence, sound, text, total
+from ._json import numbers, strings, summed, texts
 from .parts import messages as parts
 
 _PARAMETERS = {
@@ -36,24 +36,44 @@ def request(body: Any) -> dict[str, Any]:
     return found
 
 
-def _usage(source: Any) -> Usage | None:
-    """Anthropic counts cached tokens apart from `input_tokens`: the sum of all three is the input.
+_EVERYWHERE = frozenset({"global", "not_available"})
+"""Where inference ran without anybody's wish: at the standard price."""
 
-    What it took to compact the context is billed too, but only the list of iterations has it.
+
+def _usage(source: Any) -> tuple[Usage | None, tuple[Part, ...]]:
+    """What was used in all, and by which sampling, where there were several.
+
+    The top of the usage leaves out what it took to compact the context, to ask an advisor, and what another model did
+    before it declined: the list of iterations has all of it, each with its own model, and that is what is billed.
     """
-    if number(source, "input_tokens") is None:
-        return None
-    parts = [source, *(each for each in sequence(pick(source, "iterations")) if text(each, "type") == "compaction")]
-    read = total(*(number(part, "cache_read_input_tokens") for part in parts))
-    write = total(*(_written(part) for part in parts))
+    if number(source, "input_tokens") is None or not sound(source):
+        return None, ()
+    iterations = sequence(pick(source, "iterations"))
+    kinds = {text(each, "type") for each in iterations}
+    sampled = [each for each in iterations if number(each, "input_tokens") is not None]
+    if not kinds & {"message", "fallback_message"}:  # the message's own sampling is only at the top
+        sampled.insert(0, source)
+    # Where another model took over, the model of what went before it is not the response's.
+    nameless = "" if "fallback_message" in kinds else None
+    parts = [Part(text(each, "model") or nameless, _sampling(each)) for each in sampled]
+    found = summed([part.usage for part in parts])
+    found.reasoning = number(source, "output_tokens_details", "thinking_tokens")
+    found.web_searches = number(source, "server_tool_use", "web_search_requests")
+    if len(parts) == 1 and not parts[0].model:
+        return found, ()
+    parts[-1].usage.web_searches = found.web_searches
+    return found, tuple(parts)
+
+
+def _sampling(part: Any) -> Usage:
+    """Anthropic counts cached tokens apart from `input_tokens`: the sum of all three is the input."""
+    read, write = number(part, "cache_read_input_tokens"), _written(part)
     return Usage(
-        input=total(*(number(part, "input_tokens") for part in parts), read, write),
-        output=total(*(number(part, "output_tokens") for part in parts)),
+        input=total(number(part, "input_tokens"), read, write),
+        output=number(part, "output_tokens"),
         cache_read=read,
         cache_write=write,
-        cache_write_1h=total(*(number(part, "cache_creation", "ephemeral_1h_input_tokens") for part in parts)),
-        reasoning=number(source, "output_tokens_details", "thinking_tokens"),
-        web_searches=number(source, "server_tool_use", "web_search_requests"),
+        cache_write_1h=number(part, "cache_creation", "ephemeral_1h_input_tokens"),
     )
 
 
@@ -69,14 +89,29 @@ def _written(part: Any) -> int | None:
 def response(payload: Any) -> Response:
     """A whole message, or a stream folded into one."""
     reason = text(payload, "stop_reason")
+    usage, parts = _usage(pick(payload, "usage"))
     return Response(
         id=text(payload, "id"),
         model=text(payload, "model"),
         finish_reasons=(_FINISH_REASONS.get(reason, reason),) if reason else (),
-        usage=_usage(pick(payload, "usage")),
-        # Fast mode is a price of its own, beside the tiers of capacity.
-        service_tier="fast" if text(payload, "usage", "speed") == "fast" else text(payload, "usage", "service_tier"),
+        usage=usage,
+        parts=parts,
+        service_tier=_tier(pick(payload, "usage")),
+        surcharge=10 if text(payload, "usage", "inference_geo") == "us" else 0,
     )
+
+
+def _tier(usage: Any) -> str | None:
+    """What the price depends on beside the model: the tier of capacity, fast mode, where it ran, a credit's reprice.
+
+    A place or a reprice that has no known price is a tier without one: the cost is then unknown, not the standard one.
+    """
+    if text(usage, "fallback_credit", "status", "type") == "redeemed":
+        return "fallback_credit"
+    place = text(usage, "inference_geo")
+    if place is not None and place != "us" and place not in _EVERYWHERE:
+        return f"inference_geo:{place}"
+    return "fast" if text(usage, "speed") == "fast" else text(usage, "service_tier")
 
 
 def fold(so_far: Any, chunk: Any) -> Any:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import Any
 
-from ..call import Format, Response, Turn, Usage, number, pick, sequence, text
+from ..call import Format, Response, Turn, Usage, number, pick, sequence, sound, text
 from . import audio, responses
 
 TRANSCRIBED = "conversation.item.input_audio_transcription.completed"
@@ -22,7 +22,7 @@ def request(body: Any) -> dict[str, Any]:
 
 def _usage(payload: Any) -> Usage | None:
     spent = pick(payload, "usage")
-    if number(spent, "input_tokens") is None:
+    if number(spent, "input_tokens") is None or not sound(spent):
         return None
     return Usage(
         input=number(spent, "input_tokens"),

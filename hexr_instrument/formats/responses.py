@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import Any
 
-from ..call import Format, Question, Response, Usage, mapping, number, pick, sequence, text
+from ..call import Format, Question, Response, Usage, mapping, number, pick, sequence, sound, text
 from ._json import numbers, stated_cost, texts
 from .chat import OUTPUT_TYPES
 from .parts import responses as parts
@@ -33,7 +33,7 @@ def request(body: Any) -> dict[str, Any]:
 
 def _usage(payload: Any) -> Usage | None:
     source = pick(payload, "usage")
-    if number(source, "input_tokens") is None:
+    if number(source, "input_tokens") is None or not sound(source):
         return None
     return Usage(
         input=number(source, "input_tokens"),
@@ -74,7 +74,8 @@ def response(payload: Any) -> Response:
         finish_reasons=(reason,) if reason else (),
         usage=_usage(payload),
         service_tier=text(payload, "service_tier"),
-        stated_cost=stated_cost(pick(payload, "usage", "cost")),
+        stated_cost=stated_cost(pick(payload, "usage")),
+        stated_total=number(payload, "usage", "total_tokens"),
         error=(text(payload, "error", "code") or "_OTHER") if failed else None,
         extras=texts(payload, {"status": "status"}),
         lower_bound=(number(payload, "tool_usage", "image_gen", "total_tokens") or 0) > 0,

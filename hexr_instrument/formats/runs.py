@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from ..call import Format, Response, Usage, mapping, number, pick, text
+from ..call import Format, Response, Usage, mapping, number, pick, sound, text
 from . import chat
 
 _REASONS = {"completed": "stop", "incomplete": "length"}
@@ -15,7 +15,7 @@ def response(payload: Any) -> Response:
     spent = pick(payload, "usage")
     asked = number(spent, "prompt_tokens")
     usage = None
-    if asked is not None:
+    if asked is not None and sound(spent):
         usage = Usage(
             input=asked,
             output=number(spent, "completion_tokens"),

@@ -5,8 +5,21 @@ from __future__ import annotations
 from ..call import Provider
 from .anthropic import ANTHROPIC
 from .google import GOOGLE
+from .google_batches import GOOGLE_BATCHES
+from .google_interactions import GOOGLE_INTERACTIONS, GOOGLE_INTERACTIONS_1
+from .google_live import GOOGLE_LIVE
 from .openai import OPENAI
 from .openai_sockets import SOCKETS
 from .tools import TOOLS
 
-PROVIDERS: tuple[Provider, ...] = (OPENAI, *SOCKETS, ANTHROPIC, GOOGLE, *TOOLS)
+PROVIDERS: tuple[Provider, ...] = (
+    OPENAI,
+    *SOCKETS,
+    ANTHROPIC,
+    GOOGLE,
+    GOOGLE_BATCHES,
+    GOOGLE_INTERACTIONS,
+    GOOGLE_INTERACTIONS_1,
+    GOOGLE_LIVE,
+    *TOOLS,
+)

@@ -7,11 +7,10 @@ parsed body and of every SSE event. Both are unchanged over openai 1.40-3.54 and
 from __future__ import annotations
 
 import copy
-import json
 from collections.abc import Mapping
 from typing import Any
 
-from ..call import Outcome, Request, Target, mapping, pick
+from ..call import Outcome, Request, Target, mapping, parsed, pick
 
 TARGETS = (
     Target("SyncAPIClient.request", "call", ("cast_to", "options")),
@@ -49,6 +48,8 @@ def outcome(result: Any) -> Outcome:
         return Outcome(body=raw)
     if raw is None:
         return Outcome()
+    if hasattr(result, "_iterator"):  # lines of JSON, which the SDK parses by itself
+        return Outcome(body=raw, chunks="_iterator")
     if not getattr(raw, "is_closed", True):
         return Outcome(body=raw, late=_json)
     return Outcome(payload=_json(raw))
@@ -57,7 +58,7 @@ def outcome(result: Any) -> Outcome:
 def _json(raw: Any) -> Any:
     """The body of a response that has been read whole and is kept; what was passed on in pieces is gone."""
     kept = hasattr(raw, "_content") and "json" in raw.headers.get("content-type", "")
-    return json.loads(raw.content) if kept else None
+    return parsed(raw.content) if kept else None
 
 
 def owner(client: Any) -> Any:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from urllib.parse import urlsplit
+
 _HOSTS = {
     "api.openai.com": "openai",
     "openai.azure.com": "azure.ai.openai",
@@ -40,3 +42,11 @@ def provider_of(host: str | None, port: int | None, otherwise: str) -> str:
         if (name := _HOSTS.get(".".join(labels[start:]))) is not None:
             return name
     return otherwise
+
+
+def address(url: str | None) -> tuple[str | None, int | None]:
+    """Host and port of a URL; nothing of one that is not known."""
+    parts = urlsplit(url or "")
+    if not parts.hostname:
+        return None, None
+    return parts.hostname, parts.port or (80 if parts.scheme in ("http", "ws") else 443)

@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import TextIO
 from zoneinfo import ZoneInfo
 
-from ..store import DATABASE, Filter, Store, StoreError, StoreUnwritableError
+from ..store import DATABASE, STATUSES, TIMES, Filter, Store, StoreError, StoreUnwritableError
 
 __all__ = [
     "Selection",
@@ -32,12 +32,13 @@ __all__ = [
 UNKNOWN = "(unknown)"
 EXIT_TROUBLE = 2
 """A wrong option, or a store that cannot be read."""
+_STATUS_NAMES = (*STATUSES, "mismatched")
 _UNITS = {"s": 1, "m": 60, "h": 3600, "d": 86400, "w": 7 * 86400}
 _NAMES = ("agent", "tenant", "role", "provider", "model")
 _ASCII = str.maketrans({"├": "|", "└": "`", "│": "|", "─": "-", "…": "~"})
 
 
-class UsageError(Exception):
+class UsageError(ValueError):
     """An option that cannot be used; the message is one line that names it and what would do."""
 
 
@@ -54,6 +55,23 @@ class Selection:
         return self.only == Filter()
 
 
+@dataclass(frozen=True, slots=True)
+class Options:
+    """The same as `Selection` in the words of the user."""
+
+    since: str | None = None
+    until: str | None = None
+    tz: str | None = None
+    run: str | None = None
+    agent: tuple[str, ...] = ()
+    tenant: tuple[str, ...] = ()
+    role: tuple[str, ...] = ()
+    provider: tuple[str, ...] = ()
+    model: tuple[str, ...] = ()
+    status: tuple[str, ...] = ()
+    where: tuple[str, ...] = ()
+
+
 def add_selection(parser: argparse.ArgumentParser) -> None:
     """Adds the options that every report has."""
     group = parser.add_argument_group("which calls")
@@ -64,6 +82,10 @@ def add_selection(parser: argparse.ArgumentParser) -> None:
     for name in _NAMES:
         text = f'only this {name}; may be repeated; "" is a call without one'
         group.add_argument(f"--{name}", metavar="NAME", action="append", default=[], help=text)
+    text = f"only calls whose cost is so known: {', '.join(_STATUS_NAMES)}; may be repeated"
+    group.add_argument("--status", metavar="STATUS", action="append", default=[], help=text)
+    text = "only calls with this value of a column or label, such as team=search; may be repeated"
+    group.add_argument("--where", metavar="NAME=VALUE", action="append", default=[], help=text)
     text = "directory of a store instead of the default one; may be repeated, then the stores are added up"
     group.add_argument("--store", metavar="PATH", action="append", default=[], help=text)
 
@@ -78,17 +100,46 @@ def select(args: argparse.Namespace, now: int | None = None) -> Selection:
     Raises:
         UsageError: a time or zone cannot be read.
     """
+    lists = {name: tuple(getattr(args, name)) for name in (*_NAMES, "status", "where")}
+    return chosen(Options(args.since, args.until, args.tz, args.run, **lists), now)
+
+
+def chosen(options: Options, now: int | None = None) -> Selection:
+    """What the options mean.
+
+    Args:
+        options: In the words of the user.
+        now: As for `select`.
+
+    Raises:
+        UsageError: one of them cannot be read.
+    """
     now = time.time_ns() if now is None else now
-    zone = zone_of(args.tz)
+    zone = zone_of(options.tz)
+    for name in options.status:
+        if name not in _STATUS_NAMES:
+            raise UsageError(f"--status: {name!r} is no status; use one of {', '.join(_STATUS_NAMES)}")
     only = Filter(
-        since=0 if args.since is None else instant("--since", args.since, zone, now),
-        until=Filter().until if args.until is None else instant("--until", args.until, zone, now),
-        run=args.run,
-        **{name: tuple(getattr(args, name)) for name in _NAMES},
+        since=0 if options.since is None else instant("--since", options.since, zone, now),
+        until=Filter().until if options.until is None else instant("--until", options.until, zone, now),
+        run=options.run,
+        status=tuple(name for name in options.status if name in STATUSES),
+        mismatched="mismatched" in options.status,
+        where=tuple(map(_condition, options.where)),
+        **{name: getattr(options, name) for name in _NAMES},
     )
     if only.since >= only.until:
-        raise UsageError(f"--since {args.since} is not before --until {args.until}; swap them")
+        raise UsageError(f"--since {options.since} is not before --until {options.until}; swap them")
     return Selection(only, zone)
+
+
+def _condition(text: str) -> tuple[str, str]:
+    name, equals, value = text.partition("=")
+    if not equals or not name.strip() or '"' in name:
+        raise UsageError(f"--where: {text!r} is no condition; use NAME=VALUE such as team=search")
+    if name.strip() in TIMES:
+        raise UsageError(f"--where: {name.strip()} is a time; use --since and --until")
+    return name.strip(), value
 
 
 def zone_of(name: str | None) -> tzinfo:
@@ -132,11 +183,12 @@ def prepare(args: argparse.Namespace, directory: Path, name: str) -> list[Store]
     """
     stores = [Store(named(Path(path))) for path in dict.fromkeys(args.store)] or [Store(directory)]
     for store in stores:
-        _take_in(store, name)
+        take_in(store, name)
     return stores
 
 
-def _take_in(store: Store, name: str) -> None:
+def take_in(store: Store, name: str) -> None:
+    """Takes the waiting calls of a store in; where that cannot be, a line on stderr says so."""
     try:
         store.ingest_all()
     except StoreUnwritableError as error:

@@ -202,6 +202,8 @@ def as_data(record: Record) -> dict[str, Any]:
         "status": record.status,
         "finish": record.finish,
         "response_id": record.response_id,
+        "tier": record.tier,
+        "prices": record.prices,
         "run": record.run,
         "service": record.service,
     }

@@ -3,63 +3,62 @@
 from __future__ import annotations
 
 import argparse
-import csv
-import io
 import json
+import re
+import time
 from collections.abc import Sequence
+from datetime import timezone
 from decimal import Decimal, InvalidOperation
 from pathlib import Path
 from typing import Any, TextIO
 
+from .. import pricing
 from ..call import USD
-from ..store import COLUMNS, Row, Store, StoreError, fold
+from ..store import COLUMNS, Filter, Store, StoreError
 from . import (
     EXIT_TROUBLE,
     Selection,
     UsageError,
     add_selection,
+    compare,
     complain,
     covered,
+    diff,
     emit,
-    iso,
+    instant,
     plain,
     prepare,
+    reconcile,
+    reprice,
     select,
     styled,
     tokens,
+    verify,
 )
+from .data import FIELDS, TREE, CostReport, CostRow, Sums, checked, gather
 from .money import exact
-from .tree import amounts, notes, total, tree, uncovered
+from .table import as_csv, table
+from .tree import amounts, counted, notes, total, tree, uncovered
 
 NAME = "costs"
-TREE = ("agent", "tenant", "role", "model")
-"""The groups of the tree."""
-FIELDS = (
-    "calls",
-    "priced",
-    "unpriced",
-    "no_usage",
-    "partial",
-    "failed",
-    "input",
-    "output",
-    "cache_read",
-    "cache_write",
-    "reasoning",
-)
-"""The counts of a row in JSON and CSV, beside its groups and its cost."""
 EXIT_OVER = 1
+"""The total is over `--max`; the sums that `--verify` compares differ."""
 _EPILOG = """\
 exit status:
   0  the report was printed
-  1  the total is over --max
+  1  the total is over --max, or --verify found sums that differ
   2  an option is wrong, or a store cannot be read
 
+Every number is a sum of calls that `hexr-instrument calls` lists with the same options.
+
 --json prints one object: total and rows (each with cost_usd, an exact decimal, or
-null if no cost is known; cost, the same in 1e-12 USD; calls, priced, unpriced,
-no_usage, partial, failed; input, output, cache_read, cache_write, reasoning tokens;
-rows also with their groups), by, since, until, covers_since, unpriced (by model),
-prices (the price tables), skipped_lines.
+null if no cost is known; cost, the same in 1e-12 USD; calls; covered, those whose cost
+is known; priced, of which stated by the provider; unpriced, no_usage, partial, failed;
+input, output, cache_read, cache_write, reasoning tokens; rows also with their groups),
+by, since, until, covers_since, kinds (the same calls by how their cost is known),
+coverage (0 to 1), mismatched, unpriced (by model), prices (the price tables),
+skipped_lines, hidden (groups beyond --top). The other reports have objects of their
+own. Amounts are sums of 1e-12 USD; nothing is a float before it is printed.
 """
 
 
@@ -70,9 +69,24 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.formatter_class = argparse.RawDescriptionHelpFormatter
     text = f"a table by these groups, separated by commas: {', '.join(COLUMNS)}, or names of labels"
     parser.add_argument("--by", metavar="A,B", help=text)
+    parser.add_argument("--top", metavar="N", help="only the N most expensive groups; the others as one line")
     add_selection(parser)
     text = "exit with status 1 if the total is more than this amount"
     parser.add_argument("--max", metavar="USD", dest="maximum", help=text)
+    others = parser.add_argument_group("other reports on these calls").add_mutually_exclusive_group()
+    text = "models side by side: latency, tokens, cost per call and per 1k output tokens, errors"
+    others.add_argument("--compare", action="store_true", help=text)
+    text = "what changed since the SPAN before the last one (24h: yesterday against today), by --by (default: agent)"
+    others.add_argument("--diff", metavar="SPAN", help=text)
+    text = "prove that the leaves, the days and the single calls have the same sums"
+    others.add_argument("--verify", action="store_true", help=text)
+    text = "compare with a provider's usage, cost or billing export (CSV or JSON)"
+    others.add_argument("--reconcile", metavar="FILE", help=text)
+    text = "price calls anew that have no price, or with `all` every call whose provider did not state its cost"
+    others.add_argument(
+        "--reprice", metavar="WHAT", nargs="?", const="unpriced", choices=("unpriced", "all"), help=text
+    )
+    parser.add_argument("--dry-run", action="store_true", help="with --reprice: show the change and make none")
     output = parser.add_mutually_exclusive_group()
     output.add_argument("--json", action="store_true", help="one JSON object, see below")
     output.add_argument("--csv", action="store_true", help="comma-separated values with a header line")
@@ -97,54 +111,103 @@ def run(args: argparse.Namespace, directory: Path, stdout: TextIO) -> int:
 
 
 def _run(args: argparse.Namespace, directory: Path, stdout: TextIO) -> int:
-    by = _groups(args.by)
+    by = checked(TREE if args.by is None else [name.strip() for name in args.by.split(",")])
     maximum = _maximum(args.maximum)
+    top = _top(args.top)
     selection = select(args)
     stores = prepare(args, directory, NAME)
-    finest = (*by, "model")  # unpriced models are named, whatever the groups are
-    found = [row for store in stores for row in store.costs(finest, selection.only, zone=selection.zone)]
-    rows = fold(found, lambda group: group[:-1])
-    models = fold(found, lambda group: group[-1:])
-    _check_labels(by, rows)
-    if "day" in by:
-        day = by.index("day")
-        rows.sort(key=lambda row: row.group[day] or "")
+    if args.compare or args.diff or args.verify or args.reprice or args.reconcile:
+        return _other(args, stores, selection, stdout)
+    if args.dry_run:
+        raise UsageError("--dry-run: there is nothing to try; it goes with --reprice")
+    sums, report = gather(stores, by, selection, top)
     if args.json:
-        emit(stdout, [json.dumps(as_data(by, rows, models, selection, stores), indent=2)])
+        emit(stdout, [json.dumps(report.as_dict(), indent=2)])
     elif args.csv:
-        emit(stdout, _csv(by, rows))
-    elif not rows:
+        emit(stdout, as_csv((*by, "cost_usd", *FIELDS), map(_cells, report.rows), len(by)))
+    elif not sums.rows:
         emit(stdout, [_nothing(selection, stores)])
     else:
         colours = styled(stdout)
-        emit(
-            stdout,
-            _tree(rows, colours=colours) if args.by is None else _table(by, rows, stdout, colours=colours),
-        )
-        skipped = sum(store.state().skipped for store in stores)
+        shown = _tree if args.by is None else _table
+        lines = shown(by, sums, stdout, colours=colours)
         since = covered(stores)
         since = None if since is None or since <= selection.only.since else since
-        emit(stdout, ["", total(rows), *uncovered(rows, models, skipped, since, selection.zone)])
-    return _verdict(rows, maximum)
+        lines += ["", *_others(sums, report), total(sums.rows, sums.others)]
+        emit(stdout, [*lines, *uncovered(sums, report, since, selection.zone), *_stale()])
+    return _verdict(report.total.cost or 0, maximum)
 
 
-def _groups(by: str | None) -> tuple[str, ...]:
-    if by is None:
-        return TREE
-    names = tuple(dict.fromkeys(name.strip() for name in by.split(",")))
-    for name in names:
-        if not name:
-            raise UsageError(f"--by: {by!r} has an empty name; use names such as {','.join(TREE)}")
-        if name in (*FIELDS, "cost", "cost_usd"):
-            raise UsageError(f"--by: {name} is a sum, not a group; use {', '.join(COLUMNS)}, or the name of a label")
-    return names
+def _other(args: argparse.Namespace, stores: Sequence[Store], selection: Selection, stdout: TextIO) -> int:
+    """The reports that are no cost tree."""
+    colours = styled(stdout)
+    status = 0
+    if args.compare:
+        rows = compare.gather(stores, selection)
+        data: Any = {"models": rows}
+        text = compare.csv_lines(rows) if args.csv else compare.lines(rows, stdout, colours=colours)
+    elif args.diff:
+        span, end = _span(args)
+        by = ("agent",) if args.by is None else checked([name.strip() for name in args.by.split(",")])
+        found, bounds = diff.gather(stores, by, selection, span, end)
+        data = diff.as_data(by, found, bounds)
+        text = diff.csv_lines(by, found) if args.csv else diff.lines(by, found, stdout, colours=colours)
+    elif args.reconcile:
+        compared = reconcile.gather(stores, selection, Path(args.reconcile), zoned=args.tz is not None)
+        data = reconcile.as_data(compared)
+        text = reconcile.csv_lines(compared) if args.csv else reconcile.lines(compared, stdout, colours=colours)
+    elif args.verify:
+        data = verify.gather(stores, selection)
+        text = verify.lines(data)
+        status = 0 if data["same"] else EXIT_OVER
+    else:
+        everything, apply = args.reprice == "all", not args.dry_run
+        changes = reprice.gather(stores, selection, everything=everything, apply=apply)
+        data = reprice.as_data(changes, apply=apply)
+        text = reprice.lines(changes, apply=apply)
+    emit(stdout, [json.dumps(data, indent=2)] if args.json else text)
+    return status
 
 
-def _check_labels(by: Sequence[str], rows: Sequence[Row]) -> None:
-    """A misspelt group must not look like calls of which nothing is known."""
-    for at, name in enumerate(by):
-        if name not in COLUMNS and rows and all(row.group[at] is None for row in rows):
-            raise UsageError(f"--by: no call has a label {name!r}; the groups are {', '.join(COLUMNS)}, and labels")
+def _span(args: argparse.Namespace) -> tuple[int, int]:
+    """The length of the spans that `--diff` compares and the end of the later one, in nanoseconds."""
+    if args.since is not None:
+        raise UsageError("--since: --diff says how long the spans are; leave --since out, --until may set their end")
+    selected = select(args).only.until
+    end = time.time_ns() if selected == Filter().until else selected
+    start = instant("--diff", args.diff, timezone.utc, end)
+    if not 0 < start < end or 2 * (end - start) > end or not re.fullmatch(r"[\d.]+[smhdw]", args.diff.strip()):
+        raise UsageError(f"--diff: {args.diff!r} is no span; use one such as 24h or 7d")
+    return end - start, end
+
+
+def _stale() -> list[str]:
+    """Says that the table by which calls are priced now is old."""
+    days = pricing.stale_days(time.time_ns())
+    if days is None:
+        return []
+    return [f"Prices: {pricing.version()} are {days} days old; hexr-instrument prices update takes newer ones"]
+
+
+def _others(sums: Sums, report: CostReport) -> list[str]:
+    """What `--top` left out, so that the printed parts still add up to the total."""
+    if not sums.others:
+        return []
+    cells, _ = amounts([*sums.rows, *sums.others])
+    return [f"Others: {cells[-1]} / {counted(sums.others[0].calls, 'call')} in {counted(report.hidden, 'group')}"]
+
+
+def _cells(row: CostRow) -> list[str]:
+    groups = ["" if each is None else plain(each) for each in row.group.values()]
+    return [*groups, "" if row.cost is None else exact(row.cost), *(str(getattr(row, name)) for name in FIELDS)]
+
+
+def _top(text: str | None) -> int | None:
+    if text is None:
+        return None
+    if not (text.isascii() and text.isdigit() and int(text) > 0):
+        raise UsageError(f"--top: {text!r} is no number of groups; use one such as 10")
+    return int(text)
 
 
 def _maximum(text: str | None) -> Decimal | None:
@@ -159,8 +222,7 @@ def _maximum(text: str | None) -> Decimal | None:
     return amount
 
 
-def _verdict(rows: Sequence[Row], maximum: Decimal | None) -> int:
-    spent = sum(row.cost or 0 for row in rows)
+def _verdict(spent: int, maximum: Decimal | None) -> int:
     if maximum is None or Decimal(spent) <= maximum * USD:
         return 0
     complain(NAME, f"the total of ${exact(spent)} is over --max {maximum}")
@@ -177,100 +239,30 @@ def _nothing(selection: Selection, stores: Sequence[Store]) -> str:
     return f"No call in {where} matches these options"
 
 
-def _tree(rows: Sequence[Row], *, colours: bool) -> list[str]:
+def _tree(by: Sequence[str], sums: Sums, stdout: TextIO, *, colours: bool) -> list[str]:
     if not colours:
-        return tree(rows)
-    return tree(rows, strong=lambda text: f"\x1b[1m{text}\x1b[0m", faint=lambda text: f"\x1b[2m{text}\x1b[0m")
-
-
-def _table(by: Sequence[str], rows: Sequence[Row], stdout: TextIO, *, colours: bool) -> list[str]:
-    from rich.console import Console  # noqa: PLC0415  (a tenth of a second that the tree does not need)
-    from rich.table import Table  # noqa: PLC0415
-    from rich.text import Text  # noqa: PLC0415
-
-    cells, _ = amounts(rows)
-    remarks = [", ".join(notes(row, cell)) for row, cell in zip(rows, cells, strict=True)]
-    table = Table(box=None, padding=(0, 2, 0, 0), header_style="bold", pad_edge=False)
-    for name in by:
-        table.add_column(Text(plain(name)), overflow="fold")
-    for name in ("calls", "tokens in/out", "cost"):
-        table.add_column(name, justify="right", no_wrap=True)
-    if any(remarks):
-        table.add_column("notes")
-    for row, cell, remark in zip(rows, cells, remarks, strict=True):
-        counts = (f"{row.calls:,}", tokens(row.input, row.output))
-        # Text, not str: a name such as "[red]" is no markup.
-        table.add_row(*(Text(plain(each)) for each in row.group), *counts, cell, *([remark] if any(remarks) else []))
-    text = io.StringIO()
-    console = Console(
-        file=text,
-        # Nothing is wrapped or cut where no terminal sets a width.
-        width=None if stdout.isatty() else 1 << 16,
-        force_terminal=colours,
-        color_system="standard" if colours else None,
-        highlight=False,
+        return tree(sums.rows, sums.others)
+    return tree(
+        sums.rows,
+        sums.others,
+        strong=lambda text: f"\x1b[1m{text}\x1b[0m",
+        faint=lambda text: f"\x1b[2m{text}\x1b[0m",
     )
-    console.print(table)
-    return text.getvalue().splitlines()
 
 
-def _csv(by: Sequence[str], rows: Sequence[Row]) -> list[str]:
-    text = io.StringIO()
-    writer = csv.writer(text, lineterminator="\n")
-    writer.writerow([*map(_guarded, by), "cost_usd", *FIELDS])
-    for row in rows:
-        names = ["" if each is None else _guarded(plain(each)) for each in row.group]
-        cost = "" if row.cost is None else exact(row.cost)
-        writer.writerow([*names, cost, *(getattr(row, name) for name in FIELDS)])
-    return text.getvalue().splitlines()
-
-
-def _guarded(cell: str) -> str:
-    """The cell so that no spreadsheet takes it for a formula (OWASP: CSV injection)."""
-    return f"'{cell}" if cell.startswith(("=", "+", "-", "@", "\t", "\r")) else cell
-
-
-def as_data(
-    by: Sequence[str],
-    rows: Sequence[Row],
-    models: Sequence[Row],
-    selection: Selection,
-    stores: Sequence[Store],
-) -> dict[str, Any]:
-    """The report as JSON has it; the structure is described in the help of the command.
-
-    Args:
-        by: The names of the groups.
-        rows: One for each group.
-        models: The same calls as groups of (model,).
-        selection: Which calls these are.
-        stores: Where they are from.
-    """
-    states = [store.state() for store in stores]
-    everything = fold(rows, lambda _: ())
-    only = selection.only
-    return {
-        "total": _data(everything[0]) if everything else _data(Row(group=(), first=0, cost=0)),
-        "rows": [dict(zip(by, row.group, strict=True)) | _data(row) for row in rows],
-        "by": list(by),
-        "since": iso(only.since) if only.since else None,
-        "until": iso(only.until) if only.until != type(only)().until else None,
-        "covers_since": iso(covered(stores)),
-        "unpriced": [
-            {
-                "model": row.group[0],
-                "calls": row.unpriced,
-                "input": row.unpriced_input,
-                "output": row.unpriced_output,
-            }
-            for row in models
-            if row.unpriced
+def _table(by: Sequence[str], sums: Sums, stdout: TextIO, *, colours: bool) -> list[str]:
+    rows = sums.rows
+    cells = amounts([*rows, *sums.others])[0][: len(rows)]
+    remarks = [", ".join(notes(row, cell)) for row, cell in zip(rows, cells, strict=True)]
+    last = ["notes"] if any(remarks) else []
+    return table(
+        by,
+        [*("calls", "tokens in/out", "cost")],
+        [
+            [*map(plain, row.group), f"{row.calls:,}", tokens(row.input, row.output), cell, *([remark] if last else [])]
+            for row, cell, remark in zip(rows, cells, remarks, strict=True)
         ],
-        "prices": sorted({table for state in states for table in state.prices}),
-        "skipped_lines": sum(state.skipped for state in states),
-    }
-
-
-def _data(row: Row) -> dict[str, Any]:
-    cost = {"cost_usd": None if row.cost is None else exact(row.cost), "cost": row.cost}
-    return cost | {name: getattr(row, name) for name in FIELDS}
+        stdout,
+        last=last,
+        colours=colours,
+    )

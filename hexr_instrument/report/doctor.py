@@ -182,47 +182,49 @@ def _program(config: Config, environ: Mapping[str, str]) -> Section:
 
 def _sdks(config: Config, environ: Mapping[str, str], *, quick: bool) -> Section:
     section = Section("SDKs")
-    children: dict[str, subprocess.Popen[str]] = {}
-    versions = {each.name: _version(each) for each in PROVIDERS}
-    if not quick and not config.disabled:
-        children = {name: _child(name, environ) for name, installed in versions.items() if installed}
-    absent: list[str] = []
+    packages: dict[str, list[Provider]] = {}
     for provider in PROVIDERS:
-        installed = versions[provider.name]
-        what = f"{_package(provider)} {installed}"
-        data: dict[str, Any] = {"package": _package(provider), "version": installed, "recorded": None}
-        section.data[provider.name] = data
-        if installed is None:
-            absent.append(_package(provider))
-        elif provider.name not in children:
-            section.note(f"{what}: {'not recorded, as nothing is' if config.disabled else 'not tried (--quick)'}")
-        else:
-            level, words = _verdict(provider, children[provider.name])
+        packages.setdefault(_package(provider), []).append(provider)
+    versions = {name: _version(name) for name in packages}
+    children: dict[str, subprocess.Popen[str]] = {}
+    if not quick and not config.disabled:
+        children = {name: _child(packages[name], environ) for name, installed in versions.items() if installed}
+    for name, installed in versions.items():
+        data: dict[str, Any] = {"version": installed, "recorded": None}
+        section.data[name] = data
+        if name in children:
+            level, words = _verdict(packages[name], children[name])
             data["recorded"] = level == "ok"
-            section.findings.append(Finding(level, f"{what}: {words}"))
-    if absent:
+            section.findings.append(Finding(level, f"{name} {installed}: {words}"))
+        elif installed is not None:
+            why = "not recorded, as nothing is" if config.disabled else "not tried (--quick)"
+            section.note(f"{name} {installed}: {why}")
+    if absent := [name for name, installed in versions.items() if installed is None]:
         section.note(f"not installed: {', '.join(absent)}")
     return section
 
 
 def _package(provider: Provider) -> str:
-    return provider.direct.package if provider.direct is not None else provider.module.partition(".")[0]
+    """The distribution that a table is for: its own, or that of another table of the same SDK."""
+    top = provider.module.partition(".")[0]
+    same = (provider, *(each for each in PROVIDERS if each.module.partition(".")[0] == top))
+    return next((each.direct.package for each in same if each.direct is not None), top)
 
 
-def _version(provider: Provider) -> str | None:
+def _version(package: str) -> str | None:
     try:
-        return version(_package(provider))
+        return version(package)
     except PackageNotFoundError:
         return None
 
 
-def _child(name: str, environ: Mapping[str, str]) -> subprocess.Popen[str]:
+def _child(tables: list[Provider], environ: Mapping[str, str]) -> subprocess.Popen[str]:
     """An interpreter under the boot file that imports one SDK; see `hexr_instrument/imported.py`."""
     # `-c` puts the working directory first on sys.path: nothing may be imported from there.
     code = "import sys; sys.path[:1] == [''] and sys.path.pop(0); from hexr_instrument import imported; "
-    code += "imported.main(sys.argv[1])"
+    code += "imported.main(*sys.argv[1:])"
     return subprocess.Popen(  # noqa: S603
-        [sys.executable, "-c", code, name],
+        [sys.executable, "-c", code, *(each.name for each in tables)],
         env=boot.environment(environ, {}),
         stdin=subprocess.DEVNULL,
         stdout=subprocess.PIPE,
@@ -232,7 +234,7 @@ def _child(name: str, environ: Mapping[str, str]) -> subprocess.Popen[str]:
     )
 
 
-def _verdict(provider: Provider, child: subprocess.Popen[str]) -> tuple[str, str]:
+def _verdict(tables: list[Provider], child: subprocess.Popen[str]) -> tuple[str, str]:
     """What became of one SDK: level and words."""
     try:
         out, err = child.communicate(timeout=PATIENCE)
@@ -240,20 +242,31 @@ def _verdict(provider: Provider, child: subprocess.Popen[str]) -> tuple[str, str
         child.kill()
         child.communicate()
         return "note", f"not known: its import takes longer than {PATIENCE:g} s"
-    try:
-        found: dict[str, Any] = json.loads(out.strip().rpartition("\n")[2])
-    except ValueError:
+    found = {each["table"]: each for each in map(_answer, out.splitlines()) if each is not None}
+    first = found.get(tables[0].name)
+    if first is None or first["absent"] is not None:
         last = (err.strip() or "no reason given").rpartition("\n")[2]
-        return "note", f"cannot be imported: {redact.text(last)}"
-    if not found["booted"]:
+        return "note", f"cannot be imported: {redact.text(last if first is None else first['absent'])}"
+    if not first["booted"]:
         return "problem", "not recorded: the boot file is not run (another sitecustomize is before it on PYTHONPATH)"
-    left = "; ".join(f"{name}: {why}" for name, why in found["left"].items())
-    faults = "; ".join(found["faults"])
-    if not found["patched"]:
-        return "problem", f"not recorded: {left or faults or 'no reason is known'}"
-    if left or faults:
-        return "problem", f"recorded in part; left alone: {left or faults}"
-    return "ok", f"recorded ({len(found['patched'])} methods)"
+    there = [each for each in found.values() if each["absent"] is None]
+    left = "; ".join(f"{name}: {why}" for each in there for name, why in each["left"].items())
+    left = left or "; ".join(each["table"] for each in there if not each["patched"]) or "; ".join(there[-1]["faults"])
+    methods = sum(len(each["patched"]) for each in there)
+    if not first["patched"]:
+        return "problem", f"not recorded: {left or 'no reason is known'}"
+    if left:
+        return "problem", f"recorded in part; left alone: {left}"
+    return "ok", f"recorded ({methods} methods)"
+
+
+def _answer(line: str) -> dict[str, Any] | None:
+    """What a line of the child says, if it is not one of the SDK's own."""
+    try:
+        said: dict[str, Any] | None = json.loads(line)
+    except (ValueError, RecursionError):
+        return None
+    return said if isinstance(said, dict) and "table" in said else None
 
 
 def _changes(config: Config) -> Section:
@@ -295,6 +308,8 @@ def _telemetry(config: Config, environ: Mapping[str, str], *, quick: bool) -> Se
         section.data["endpoints"].append(data)
         if quick or config.disabled:
             section.note(f"{text}: not asked{' (--quick)' if quick else ''}")
+        elif config.credential_provider and config.protocol != "grpc":
+            section.note(f"{text}: not asked, as {plain(config.credential_provider)} makes its sessions")
         else:
             data["answers"], data["said"] = probe.ask(where, "traces", config.protocol)
             add = section.ok if data["answers"] else section.problem
@@ -350,7 +365,11 @@ def _contents(store: Store, section: Section, kept: str) -> None:
     calls = sum(row.calls for row in rows)
     since = f", covers since {moment(state.covers_since, timezone.utc)}" if state.covers_since is not None else ""
     section.data |= {"calls": calls, "bytes": size, "mode": f"{mode:04o}", "covers_since": iso(state.covers_since)}
-    section.ok(f"{store.directory} (mode {mode:04o}): {calls:,} calls, {_size(size)}, {kept}{since}")
+    section.ok(
+        f"{store.directory} (mode {mode:04o}): {calls:,} {'call' if calls == 1 else 'calls'}, {_size(size)}, {kept}{since}"
+    )
+    if state.newer:
+        section.note("it was written by a newer hexr-instrument: until this one is upgraded, calls wait in the journal")
     if state.skipped:
         section.note(f"{state.skipped:,} damaged lines of the journal were passed over")
 
@@ -374,6 +393,15 @@ def _waiting(
         section.note(f"{what} for the endpoint")
 
 
+_KINDS = {
+    "dropped": "calls dropped",
+    "refused": "calls refused by the endpoint",
+    "breaker": "left alone until its program restarts, as recording it failed again and again",
+    "fault": "fault of ours",
+}
+"""Kinds of notes, in words."""
+
+
 def _losses(store: Store) -> Section:
     """What processes of the last seven days noted in the store's health file, summed by reason."""
     section = Section("Lost in the last 7 days")
@@ -390,7 +418,7 @@ def _losses(store: Store) -> Section:
     ]
     for (kind, reason), (count, last) in sums.items():
         add = section.problem if now - last < DAY else section.note
-        add(f"{kind}: {count:,}, {reason} (last {moment(last, timezone.utc)})")
+        add(f"{_KINDS.get(kind, kind)}: {reason} ({count:,}, last {moment(last, timezone.utc)})")
     if not sums:
         section.ok("nothing")
     return section

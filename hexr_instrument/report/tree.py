@@ -9,6 +9,7 @@ from rich.cells import cell_len
 
 from ..store import Row, fold
 from . import moment, plain
+from .data import CostReport, Sums
 from .money import apportion, decimals, dollars
 
 Style = Callable[[str], str]
@@ -54,7 +55,7 @@ def counted(count: int, word: str) -> str:
     return f"{count:,} {word}{'' if count == 1 else 's'}"
 
 
-def tree(rows: Sequence[Row], *, strong: Style = str, faint: Style = str) -> list[str]:
+def tree(rows: Sequence[Row], others: Sequence[Row] = (), *, strong: Style = str, faint: Style = str) -> list[str]:
     """The lines of the tree.
 
     Agents and models are in the order of their cost, roles in the order of their first calls: the order in
@@ -62,10 +63,11 @@ def tree(rows: Sequence[Row], *, strong: Style = str, faint: Style = str) -> lis
 
     Args:
         rows: Groups of (agent, tenant, role, model).
+        others: What is not printed here, but in the same report: amounts have decimals for both.
         strong: Marks agents.
         faint: Marks the branches.
     """
-    cells, _ = amounts(rows)
+    cells = amounts([*rows, *others])[0][: len(rows)]
     wide = max(map(len, cells), default=0)
     agents: dict[tuple[str | None, ...], list[_Leaf]] = {}
     for row, cell in zip(rows, cells, strict=True):
@@ -113,44 +115,69 @@ def _agent(group: Sequence[str | None]) -> str:
     return f"Agent: {plain(agent)}" + (f" (tenant: {plain(tenant)})" if tenant is not None else "")
 
 
-def total(rows: Sequence[Row]) -> str:
-    """The seed's last line."""
-    _, whole = amounts(rows)
-    return f"Total: {whole} / {counted(sum(row.calls for row in rows), 'call')}"
-
-
-def uncovered(
-    rows: Sequence[Row], models: Sequence[Row], skipped: int, covers_since: int | None, zone: tzinfo
-) -> list[str]:
-    """What the total does not cover, a line or more for each reason; empty if it covers all.
+def total(rows: Sequence[Row], others: Sequence[Row] = ()) -> str:
+    """The seed's last line.
 
     Args:
         rows: The rows of the report.
-        models: The same calls as groups of (model,).
-        skipped: Damaged lines of the journal.
+        others: What `--top` left out, as one row.
+    """
+    _, whole = amounts([*rows, *others])
+    return f"Total: {whole} / {counted(sum(row.calls for row in [*rows, *others]), 'call')}"
+
+
+def uncovered(sums: Sums, report: CostReport, covers_since: int | None, zone: tzinfo) -> list[str]:
+    """What the total does not cover, and what it has from elsewhere than the shipped prices, a line or more for each.
+
+    Args:
+        sums: The report.
+        report: The same as data.
         covers_since: Calls before this time (nanoseconds since the epoch) were removed, if not None.
         zone: The zone in which to print that time.
     """
     lines: list[str] = []
-    for whole in fold(rows, lambda _: ()):
-        if whole.unpriced:
-            lines.append(f"Unpriced: {_unpriced(whole)}, not in the total")
-            without = sorted(models, key=lambda row: (-row.unpriced, row.group[0] or ""))
-            lines += [f"  {plain(row.group[0])}: {_unpriced(row)}" for row in without if row.unpriced]
-            lines.append("  hexr-instrument prices MODEL shows what the price table knows of it")
-        if whole.no_usage:
-            lines.append(f"No usage: {counted(whole.no_usage, 'call')} without token counts, not in the total")
-        if whole.partial:
-            lines.append(f"Partial: {counted(whole.partial, 'call')} ended early, priced at what is known (>=)")
-        if whole.failed:
-            lines.append(f"Failed: {counted(whole.failed, 'call')}")
-    if skipped:
-        lines.append(f"Damaged: {counted(skipped, 'line')} of the journal could not be read")
+    whole = sums.total
+    kinds = {row.group[0]: row for row in sums.kinds}
+    if report.coverage is not None and report.coverage < 1:
+        billed = whole.calls - whole.unbilled
+        lines.append(f"Covers: {whole.covered:,} of {counted(billed, 'call')} ({percent(report.coverage)})")
+    for kind, words in (("stated", "as the provider stated it"), ("custom", "by your own prices")):
+        if kind in kinds:
+            lines.append(f"{kind.capitalize()}: {counted(kinds[kind].calls, 'call')} {_tokens(kinds[kind])} {words}")
+    if whole.unpriced:
+        lines.append(f"Unpriced: {counted(whole.unpriced, 'call')} {_tokens(kinds['unpriced'])}, not in the total")
+        lines += [f"  {plain(row.group[0])}: {counted(row.calls, 'call')} {_tokens(row)}" for row in sums.models]
+        lines.append("  hexr-instrument prices MODEL shows what the price table knows of it")
+    if whole.no_usage:
+        lines.append(f"No usage: {counted(whole.no_usage, 'call')} without token counts, not in the total")
+    if whole.partial:
+        lines.append(
+            f"Partial: {counted(whole.partial, 'call')} {_tokens(kinds['partial'])} ended early, priced at what is"
+            " known (>=)"
+        )
+    if whole.failed:
+        lines.append(f"Failed: {counted(whole.failed, 'call')}")
+    if report.mismatched:
+        lines.append(
+            f"Mismatched: {counted(report.mismatched, 'call')} whose tokens do not add up to the provider's own total"
+            " (calls --status mismatched)"
+        )
+    if report.skipped_lines:
+        lines.append(f"Damaged: {counted(report.skipped_lines, 'line')} of the journal could not be read")
     if covers_since is not None:
         lines.append(f"Covers since {moment(covers_since, zone)}; older calls were removed")
     return lines
 
 
-def _unpriced(row: Row) -> str:
-    tokens = f"{row.unpriced_input:,} tokens in, {row.unpriced_output:,} out"
-    return f"{counted(row.unpriced, 'call')} ({tokens})"
+def percent(share: float) -> str:
+    """A share to a tenth of a percent; it is 100 % (or 0 %) only if it is all (or nothing)."""
+    shown = f"{share * 100:.1f}"
+    if shown == "100.0" and share < 1:
+        shown = "99.9"
+    if shown == "0.0" and share > 0:
+        shown = "0.1"
+    return f"{shown.removesuffix('.0')} %"
+
+
+def _tokens(row: Row) -> str:
+    return f"({row.input:,} tokens in, {row.output:,} out)"

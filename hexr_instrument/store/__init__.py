@@ -6,26 +6,33 @@ made anew.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, replace
 from datetime import timezone, tzinfo
 from pathlib import Path
+from typing import Any
 
 from ..call import number
 from ..journal import header_of
 from ..journal import lines as whole_lines
-from .file import DATABASE, StoreError, StoreUnwritableError, check, reading
+from .file import DATABASE, SCHEMA, StoreError, StoreUnwritableError, check, reading, writing
 from .lines import Facet
 from .purge import Purged, purge
-from .query import COLUMNS, Filter, Record, Row, costs, fold, records
+from .query import COLUMNS, FOREVER, STATUSES, TIMES, Filter, Record, Row, amounts, costs, fold, records
+from .reprice import Change, Pricing, reprice
 from .waiting import Waiting, waiting
 from .write import prune, take_in, take_in_all
 
 __all__ = [
     "COLUMNS",
     "DATABASE",
+    "FOREVER",
+    "STATUSES",
+    "TIMES",
+    "Change",
     "Facet",
     "Filter",
+    "Pricing",
     "Purged",
     "Record",
     "Row",
@@ -52,6 +59,8 @@ class State:
     """Damaged journal lines that were passed over."""
     prices: tuple[str, ...] = ()
     """The price tables by which the calls were priced."""
+    newer: bool = False
+    """Whether a newer hexr-instrument has changed the file: it can be read, and takes nothing in."""
 
 
 class Store:
@@ -195,6 +204,52 @@ class Store:
         with reading(self.path) as connection:
             return records(connection, limit, only or Filter()) if connection else []
 
+    def mismatched(self, only: Filter | None = None) -> int:
+        """How many calls have counts that do not add up to the provider's own total.
+
+        Raises:
+            StoreError: the store cannot be read.
+        """
+        return sum(row.calls for row in self.costs((), replace(only or Filter(), mismatched=True)))
+
+    def each(self, only: Filter | None = None, *names: str) -> Iterator[tuple[Any, ...]]:
+        """Every call, one by one and in no order, however many there are: rowid, facet, then the named columns.
+
+        Args:
+            only: Which calls count; all by default.
+            names: Columns of `calls`, such as `cost`, `duration` or `input`.
+
+        Raises:
+            StoreError: the store cannot be read.
+        """
+        with reading(self.path) as connection:
+            if connection:
+                yield from amounts(connection, only or Filter(), *names)
+
+    def reprice(self, only: Filter, pricing: Pricing, *, everything: bool, table: str, apply: bool) -> list[Change]:
+        """Prices calls anew: those that have usage and no price, or all whose cost the provider did not state.
+
+        Args:
+            only: Which calls count.
+            pricing: What a call costs now.
+            everything: Whether calls that have a price get the new one.
+            table: The price table's version, kept with each call that changes.
+            apply: Whether the store is changed; otherwise nothing is written.
+
+        Returns:
+            What changes (or has changed), by provider and model.
+
+        Raises:
+            StoreUnwritableError: the store cannot be changed.
+            StoreError: the store cannot be read.
+        """
+        if not (check(self.path) and self.path.exists()):
+            return []
+        with (writing if apply else reading)(self.path) as connection:
+            if connection is None:
+                return []
+            return reprice(connection, only, pricing, everything=everything, table=table, apply=apply)
+
     def state(self) -> State:
         """What the store covers, what it passed over, and the price tables in it.
 
@@ -207,4 +262,6 @@ class Store:
             covers = connection.execute("SELECT value FROM facts WHERE name = 'covers_since'").fetchone()
             (skipped,) = connection.execute("SELECT coalesce(sum(skipped), 0) FROM segments").fetchone()
             prices = connection.execute("SELECT DISTINCT prices FROM segments WHERE prices IS NOT NULL ORDER BY 1")
-            return State(covers[0] if covers else None, skipped, tuple(row[0] for row in prices))
+            (version,) = connection.execute("PRAGMA user_version").fetchone()
+            since = covers[0] if covers else None
+            return State(since, skipped, tuple(row[0] for row in prices), version > SCHEMA)

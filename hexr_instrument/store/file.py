@@ -5,7 +5,7 @@ from __future__ import annotations
 import contextlib
 import os
 import sqlite3
-from collections.abc import Generator
+from collections.abc import Generator, Iterator
 from pathlib import Path
 
 try:
@@ -14,7 +14,7 @@ except ImportError:  # Windows: no promise that two processes may make a store a
     fcntl = None
 
 from .. import private
-from .lines import Facet
+from .lines import MISMATCH, TOKEN_FIELDS, Facet
 
 DATABASE = "hexr.db"
 """The file's name in the store's directory."""
@@ -60,6 +60,50 @@ CREATE VIEW records AS SELECT
 is the flat view for people. Amounts are 1e-12 USD, times and durations nanoseconds."""
 
 
+ADDED = {"tier": "TEXT", "repriced": "TEXT"}
+"""Columns of `calls` that stores of earlier versions get when they are next written, and whose writers leave them out:
+the tier that served, and the price table of a call that was priced anew."""
+SPLIT = 1_000_000_000
+"""Costs are summed as quotients and remainders of this: the sum itself passes 64 bits at 9.2 million USD."""
+DAY = 86_400_000_000_000
+_DAILY = ("calls", "covered", "cost_quotient", "cost_remainder", *TOKEN_FIELDS)
+
+
+def _share(row: str) -> tuple[str, ...]:
+    """What one call adds to the columns of `_DAILY`; `row` is `new.`, `old.` or nothing."""
+    cost = f"coalesce({row}cost, 0)"
+    counts = (f"coalesce({row}{name}, 0)" for name in TOKEN_FIELDS)
+    return ("1", f"{row}cost IS NOT NULL", f"{cost} / {SPLIT}", f"{cost} % {SPLIT}", *counts)
+
+
+def _trigger(name: str, event: str, *steps: str) -> str:
+    return f"CREATE TRIGGER {name} AFTER {event} ON calls BEGIN {' '.join(f'{step};' for step in steps)} END;"
+
+
+_PLUS = (
+    f"INSERT INTO daily (facet, day, first, {', '.join(_DAILY)})"
+    f" VALUES (new.facet, new.start / {DAY}, new.start, {', '.join(_share('new.'))}) ON CONFLICT (facet, day) DO UPDATE"
+    f" SET first = min(first, excluded.first), {', '.join(f'{name} = {name} + excluded.{name}' for name in _DAILY)}"
+)
+_AT = f"WHERE facet = old.facet AND day = old.start / {DAY}"
+_LESS = ", ".join(f"{name} = {name} - {each}" for name, each in zip(_DAILY, _share("old."), strict=True))
+_MINUS = (f"UPDATE daily SET {_LESS} {_AT}", f"DELETE FROM daily {_AT} AND calls = 0")
+_ADDITIONS = f"""
+CREATE INDEX IF NOT EXISTS calls_mismatched ON calls (facet, start) WHERE instr(usage, '{MISMATCH}') > 0;
+CREATE TABLE daily (
+    facet INTEGER NOT NULL, day INTEGER NOT NULL, first INTEGER NOT NULL,
+    {", ".join(f"{name} INTEGER NOT NULL" for name in _DAILY)}, PRIMARY KEY (facet, day)
+) WITHOUT ROWID;
+INSERT INTO daily (facet, day, first, {", ".join(_DAILY)})
+    SELECT facet, start / {DAY}, min(start), {", ".join(f"sum({each})" for each in _share(""))} FROM calls GROUP BY 1, 2;
+{_trigger("daily_insert", "INSERT", _PLUS)}
+{_trigger("daily_delete", "DELETE", *_MINUS)}
+{_trigger("daily_update", "UPDATE OF facet, start, cost", *_MINUS, _PLUS)}
+"""
+"""An index that finds the few calls whose counts do not add up, and the sums of each facet and UTC day, kept by
+triggers: whichever version of us writes a call, they are right."""
+
+
 class StoreError(Exception):
     """The store cannot be used; the message is one line that names the file and what to do."""
 
@@ -90,6 +134,7 @@ def writing(path: Path) -> Generator[sqlite3.Connection, None, None]:
                 " upgrade hexr-instrument to take calls in"
             )
         connection.execute("PRAGMA synchronous = NORMAL")
+        _complete(connection)
         connection.execute("PRAGMA journal_size_limit = 4194304")
         yield connection
     except (sqlite3.Error, OSError) as error:
@@ -143,6 +188,11 @@ def check(path: Path) -> bool:
     return True
 
 
+def columns(connection: sqlite3.Connection) -> frozenset[str]:
+    """The columns that this store's calls have: one that was last written by an earlier version has fewer."""
+    return frozenset(row[1] for row in connection.execute("PRAGMA table_info(calls)"))
+
+
 def used(connection: sqlite3.Connection) -> int:
     """The bytes of the file that hold something."""
     pages, free, size = (
@@ -186,6 +236,31 @@ def _create(path: Path) -> sqlite3.Connection:
             connection.close()
             raise
         return connection
+
+
+def _complete(connection: sqlite3.Connection) -> None:
+    """Adds what a store of an earlier version lacks; that version goes on reading and writing it."""
+    if columns(connection) >= ADDED.keys():
+        return
+    connection.execute("BEGIN IMMEDIATE")
+    lacking = False  # another process may have been quicker
+    for name in ADDED.keys() - columns(connection):
+        connection.execute(f"ALTER TABLE calls ADD COLUMN {name} {ADDED[name]}")
+        lacking = True
+    if lacking:
+        for statement in _statements(_ADDITIONS):
+            connection.execute(statement)
+    connection.execute("COMMIT")
+
+
+def _statements(script: str) -> Iterator[str]:
+    """The statements of a script one by one: `executescript` would commit first."""
+    statement = ""
+    for part in script.split(";"):
+        statement += part + ";"
+        if sqlite3.complete_statement(statement):
+            yield statement
+            statement = ""
 
 
 @contextlib.contextmanager

@@ -6,15 +6,15 @@ import json
 from dataclasses import dataclass
 from typing import Any, NamedTuple, cast
 
-from ..call import number, text
+from ..call import LARGEST_COUNT, number, text
 
 VERSION = 1
 """The journal format that this module reads; a newer one is left to a newer hexr-instrument."""
+MISMATCH = "stated_total"
+"""The count in a call's usage that is there only where the provider's own total is another than input plus output."""
 TOKEN_FIELDS = ("input", "output", "cache_read", "cache_write", "reasoning")
 """The usage fields that have a column of their own; the others are kept as JSON."""
 _LONGEST_NAME = 512
-_LARGEST_COUNT = 1 << 36
-"""No request has more tokens; below it, sums of a hundred million calls stay inside SQLite's 64 bits."""
 _LARGEST_INTEGER = (1 << 63) - 1
 
 
@@ -63,6 +63,7 @@ VALUE_COLUMNS = (
     "response",
     "status",
     "stream",
+    "tier",
 )
 """The columns of `calls` that are copied from a line, beside `id`, `facet` and `segment`."""
 
@@ -131,6 +132,7 @@ def read_entry(line: bytes) -> Entry | None:
         _name(fields, "response_id"),
         _integer(fields, "status"),
         int(fields.get("stream") is True),
+        _name(fields, "tier"),
     )
     facet = Facet(
         agent=_name(fields, "agent"),
@@ -172,7 +174,7 @@ def _items(value: Any) -> list[tuple[str, Any]]:
 
 
 def _is_count(value: Any) -> bool:
-    return type(value) is int and 0 <= value < _LARGEST_COUNT
+    return type(value) is int and 0 <= value < LARGEST_COUNT
 
 
 def _name(fields: dict[str, Any], key: str) -> str | None:

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from ..call import number, text
+from ..call import text
 from ..journal import header_of, lines
 from .file import writing
 from .write import abandoned, delete, open_segment, sent, sweep
@@ -103,4 +103,5 @@ def _calls(path: Path) -> Iterator[tuple[int, dict[str, Any]]]:
 def _covered(record: dict[str, Any], tenants: tuple[str, ...], before: int | None) -> bool:
     if tenants and (text(record, "tenant") or "") not in tenants:
         return False
-    return before is None or (number(record, "start") or 0) < before
+    begun = record.get("start")
+    return before is None or (type(begun) is int and begun < before)

@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
-from ..call import number, text
+from ..call import text
 from ..journal import header_of, lines
 from .write import sent
 
@@ -49,8 +49,8 @@ def waiting(journal: Path, taken: Mapping[str, int]) -> list[Waiting]:
                     for record in records:
                         if record.get("kind") == "call":
                             into.calls += 1
-                            begun = number(record, "start")
-                            if begun is not None:
+                            begun = record.get("start")
+                            if type(begun) is int:
                                 into.oldest = min(begun, begun if into.oldest is None else into.oldest)
                     into.bytes += end - offset
                     offset = end

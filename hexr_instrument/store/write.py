@@ -160,7 +160,7 @@ def _read_and_insert(connection: sqlite3.Connection, segment: BinaryIO, header: 
         if not lines:
             return added
         entries, skipped = _entries(lines)
-        with _transaction(connection):
+        with transaction(connection):
             if _offset(connection, name) == offset:
                 added += _insert(connection, name, header, entries)
                 connection.execute(
@@ -199,14 +199,20 @@ def _insert(connection: sqlite3.Connection, name: str, header: Header, entries: 
     numbers: dict[Facet, int | None] = {}
     for entry in entries:
         if entry.facet not in numbers:
-            found = connection.execute(_FACET, entry.facet).fetchone()
-            numbers[entry.facet] = found[0] if found else connection.execute(_NEW_FACET, entry.facet).lastrowid
+            numbers[entry.facet] = facet_number(connection, entry.facet)
     rows = [(entry.id, row[0], numbers[entry.facet], *entry.values) for entry in entries]
     return max(connection.executemany(_NEW_CALL, rows).rowcount, 0)
 
 
+def facet_number(connection: sqlite3.Connection, facet: Facet) -> int | None:
+    """The number of a facet, which is good for this transaction only; a new one is stored."""
+    found = connection.execute(_FACET, facet).fetchone()
+    return found[0] if found else connection.execute(_NEW_FACET, facet).lastrowid
+
+
 @contextlib.contextmanager
-def _transaction(connection: sqlite3.Connection) -> Generator[None, None, None]:
+def transaction(connection: sqlite3.Connection) -> Generator[None, None, None]:
+    """A transaction that takes the lock at once, and is undone by whatever ends it early."""
     connection.execute("BEGIN IMMEDIATE")
     try:
         yield
@@ -241,7 +247,7 @@ def _remove(connection: sqlite3.Connection, before: int | None, limit: int) -> i
     (oldest,) = connection.execute("SELECT min(start) FROM calls").fetchone()
     if oldest is None or (before is not None and oldest >= before):
         return 0  # the usual case takes no lock
-    with _transaction(connection):
+    with transaction(connection):
         rows = connection.execute(
             "SELECT rowid, start FROM calls WHERE start < ? ORDER BY start LIMIT ?",
             (_FOREVER if before is None else before, limit),
@@ -263,7 +269,7 @@ def _cover(connection: sqlite3.Connection, since: int) -> None:
 
 def delete(connection: sqlite3.Connection, condition: str, values: Sequence[Any], since: int | None) -> int:
     """Removes some of the calls for which `condition` is true; how many. Reports cover what began after `since`."""
-    with _transaction(connection):
+    with transaction(connection):
         which = f"SELECT rowid FROM calls WHERE {condition} LIMIT {_DELETE}"  # noqa: S608
         count = connection.execute(f"DELETE FROM calls WHERE rowid IN ({which})", values).rowcount  # noqa: S608
         if count and since is not None:
@@ -273,7 +279,7 @@ def delete(connection: sqlite3.Connection, condition: str, values: Sequence[Any]
 
 def sweep(connection: sqlite3.Connection, journal: Path) -> None:
     """Removes what no call refers to any more, and gives the free pages back to the file system."""
-    with _transaction(connection):
+    with transaction(connection):
         connection.execute("DELETE FROM facets WHERE NOT EXISTS (SELECT 1 FROM calls WHERE facet = facets.id)")
         names = connection.execute(
             "SELECT name FROM segments WHERE NOT EXISTS (SELECT 1 FROM calls WHERE segment = segments.id)"

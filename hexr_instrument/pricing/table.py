@@ -1,4 +1,4 @@
-"""What a call cost, exact to 1e-12 USD by the shipped price table, and None for whatever the table does not know.
+"""What usage costs by a price table, exact to 1e-12 USD, and None for whatever the table does not know.
 
 The table is the data of genai-prices (`scripts/make_prices.py` makes it and describes its format), and the rules are
 those of that package: a model is found by the data's own match rules, the last price that is active at the time of the
@@ -10,7 +10,6 @@ guess.
 
 from __future__ import annotations
 
-import os
 import re
 from collections.abc import Mapping
 from itertools import combinations
@@ -18,7 +17,8 @@ from math import gcd, lcm
 from operator import attrgetter, mul
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from .call import USD, Response, Usage
+from ..call import USD, Usage
+from .own import NOTHING, Own
 
 if TYPE_CHECKING:
     from fractions import Fraction
@@ -52,8 +52,8 @@ _TIER_KEYS = frozenset({"processing", "service_tier", "speed"})
 
 _COUNTED = (
     "input", "output", "cache_read", "cache_write", "cache_write_1h", "reasoning", "input_audio", "output_audio",
-    "cache_read_audio", "input_image", "output_image", "cache_read_image", "web_searches", "audio_seconds",
-    "input_characters",
+    "cache_read_audio", "input_image", "output_image", "cache_read_image", "input_video", "output_video",
+    "web_searches", "audio_seconds", "input_characters",
 )  # fmt: skip
 """The fields of `Usage`, by the names of their units in the table; a plan speaks of them by index."""
 
@@ -130,16 +130,28 @@ class _Plan(NamedTuple):
     rates: tuple[tuple[int, ...], ...] = ()
     """The same as whole numbers of 1e-12 USD / `denominator` for one unit."""
     denominator: int = 1
+    source: str = "table"
+    """`custom` where the user's own prices or discounts had a part in it."""
 
 
 class Table:
     """A price table and what has been looked up in it."""
 
-    __slots__ = ("_plans", "_providers", "_units", "version")
+    __slots__ = ("_models", "_own", "_plans", "_providers", "_units", "released", "version")
 
-    def __init__(self, data: Mapping[str, Any]) -> None:
-        """Take the content of a file in the format of `scripts/make_prices.py`."""
-        self.version = f"{data['source']} {data['version']} ({data['released']})"
+    def __init__(self, data: Mapping[str, Any], own: Own = NOTHING, models: Mapping[str, str] | None = None) -> None:
+        """Takes a table and what the user adds to it.
+
+        Args:
+            data: The content of a file in the format of `scripts/make_prices.py`.
+            own: The user's own prices and discounts.
+            models: Other names of models, in lower case: `deployment` or `provider/deployment` -> `model` or
+                `provider/model`.
+        """
+        self.released: str = data["released"]
+        self.version = f"{data['source']} {data['version']} ({data['released']}){own.version}"
+        self._own = own
+        self._models = models or {}
         self._providers: dict[str, Any] = data["providers"]
         self._units: dict[str, tuple[int, frozenset[tuple[str, str]]]] = {
             name: (per, frozenset(dimensions.items())) for name, (per, dimensions) in data["units"].items()
@@ -147,17 +159,28 @@ class Table:
         self._plans: dict[tuple[str, str | None, str | None], _Plan] = {}
 
     def cost(self, usage: Usage, provider: str, model: str | None, when: int, *, tier: str | None = None) -> int | None:
-        """See `cost`."""
+        """See `pricing.cost`."""
+        return self.price(usage, provider, model, when, tier)[0]
+
+    def price(
+        self, usage: Usage, provider: str, model: str | None, when: int, tier: str | None
+    ) -> tuple[int | None, str]:
+        """The cost, and whether it is from this `table` or `custom`: by the user's own prices."""
         plan = self._plans.get((provider, model, tier))
         if plan is None or not plan.since <= when < plan.until:
             plan = self._remember(provider, model, when, tier)
         if plan.reason is not None:
-            return None
+            return None, plan.source
         quantities = _quantities(plan, usage)
         if isinstance(quantities, str):
-            return None
+            return None, plan.source
         total = sum(map(mul, quantities, plan.rates[_band(plan, usage)]))
-        return total if plan.denominator == 1 else _rounded(total, plan.denominator)
+        return (total if plan.denominator == 1 else rounded(total, plan.denominator)), plan.source
+
+    def mapped(self, provider: str, model: str | None) -> bool:
+        """Whether the user says which model this name stands for."""
+        name = (model or "").lower()
+        return f"{provider.lower()}/{name}" in self._models or name in self._models
 
     def explain(
         self, usage: Usage, provider: str, model: str | None, when: int, *, tier: str | None = None
@@ -179,7 +202,7 @@ class Table:
         )
         total = sum(map(mul, quantities, plan.rates[band]))
         above = plan.starts[band - 1] if band else None
-        return Explanation(plan.provider, plan.model, buckets, above, _rounded(total, plan.denominator), None)
+        return Explanation(plan.provider, plan.model, buckets, above, rounded(total, plan.denominator), None)
 
     def _remember(self, provider: str, model: str | None, when: int, tier: str | None) -> _Plan:
         plan = self._plan(provider, model, when, tier)
@@ -191,16 +214,44 @@ class Table:
     def _plan(self, provider: str, model: str | None, when: int, tier: str | None) -> _Plan:
         """The plan for the calls of one model in one tier, as long as no price begins or ends."""
         name, reference = provider.lower().strip(), (model or "").lower()
+        reference = self._models.get(f"{name}/{reference}") or self._models.get(reference, reference)
         if name == "huggingface" and ":" in reference:
             # The router of Hugging Face reads who is to serve the call after the model's name.
             reference, _, server = reference.rpartition(":")
             name = f"huggingface_{server}"
+        names = {name, PROVIDERS.get(name, name)}
+        served_as = None if not tier else _TIERS.get(tier.lower(), tier.lower())
+        ordinary = served_as is None or served_as in ORDINARY
+        since, until = _window(self._own.days(), when)
+        own = self._own.prices(names, reference, when, None if ordinary else served_as)
+        if own is not None:
+            plan = self._compiled(since, until, name, reference, dict(own))
+            return plan._replace(source="custom")
+        plan = self._listed(name, reference, served_as, when, ordinary=ordinary)
+        plan = plan._replace(since=max(since, plan.since), until=min(until, plan.until))
+        kept = self._own.kept(names, reference, when, None if ordinary else served_as)
+        if kept is None or plan.reason is not None:
+            return plan
+        return plan._replace(
+            source="custom",
+            denominator=plan.denominator * 10 ** kept[1],
+            rates=tuple(tuple(rate * kept[0] for rate in band) for band in plan.rates),
+            prices=tuple(tuple(_times(price, *kept) for price in band) for band in plan.prices),
+        )
+
+    def _listed(self, name: str, reference: str, tier: str | None, when: int, *, ordinary: bool) -> _Plan:
+        """The plan by the table alone."""
         identity = self._provider(PROVIDERS.get(name, name))
+        found = self._model(identity, reference) if reference and identity else None
+        if found is None and reference in self._models.values():
+            maker, _, model = reference.partition("/")  # the map may name another provider's model
+            owner = self._provider(PROVIDERS.get(maker, maker)) if model else None
+            if owner is not None:
+                identity, found = owner, self._model(owner, model)
         if identity is None:
-            return _Plan(*_ALWAYS, reason=f"no prices for provider {provider}")
-        found = self._model(identity, reference) if reference else None
+            return _Plan(*_ALWAYS, reason=f"no prices for provider {name}")
         if found is None:
-            return _Plan(*_ALWAYS, provider=identity, reason=f"no prices for model {model}")
+            return _Plan(*_ALWAYS, provider=identity, reason=f"no prices for model {reference or None}")
         owner, line = found
         # As in genai-prices, variants are the owner's: who resells a model need not offer its tiers.
         variants: list[Any] = line[3] if len(line) > 3 and owner == identity else []
@@ -209,14 +260,13 @@ class Table:
         since, until = _window([*(pair[0] for pair in dated), *(variant[1] for variant in variants)], when)
         prices = dict(next((group for start, group in reversed(dated) if _active(start, when)), dated[0][1]))
         if tier:
-            served_as = _TIERS.get(tier.lower(), tier.lower())
             served = [
                 group
                 for properties, start, group in variants
-                if all(key in _TIER_KEYS and value == served_as for key, value in properties.items())
+                if all(key in _TIER_KEYS and value == tier for key, value in properties.items())
                 and _active(start, when)
             ]
-            if not served and served_as not in ORDINARY:
+            if not served and not ordinary:
                 return _Plan(since, until, identity, line[0], f"no price for tier {tier}")
             for group in reversed(served):
                 prices.update(group)
@@ -292,88 +342,6 @@ class Table:
         )
 
 
-def cost(usage: Usage, provider: str, model: str | None, when: int, *, tier: str | None = None) -> int | None:
-    """What the usage costs in 1e-12 USD, or None if that is not known.
-
-    It is None for an unknown provider or model, a tier without a price, usage without token counts, a count that
-    nothing in the model's price covers, parts that exceed their whole, and a part whose whole is unknown. If only one
-    of input and output is known, the other counts as none, as in genai-prices.
-
-    Args:
-        usage: The billed units of one request.
-        provider: Who served it, as `gen_ai.provider.name` spells it.
-        model: The model's name as served (or as asked where the response has none), without a `models/` prefix.
-        when: Nanoseconds since the epoch; the prices of that moment apply.
-        tier: The tier that served the request, such as `flex` or `batch`; None for the standard price.
-
-    Returns:
-        The exact cost, rounded once, half to even.
-    """
-    return (_shipped or shipped()).cost(usage, provider, model, when, tier=tier)
-
-
-def of_response(response: Response, provider: str, asked: str | None, when: int) -> tuple[int | None, str | None]:
-    """What a response cost, and who says so: the provider, where it states a cost, or else this table.
-
-    Args:
-        response: What came back.
-        provider: As for `cost`.
-        asked: The model that was asked for: the price goes by it where the served name is unknown.
-        when: As for `cost`.
-
-    Returns:
-        The cost in 1e-12 USD and its source (`provider` or `table`), or None twice.
-    """
-    if response.stated_cost is not None:
-        return response.stated_cost, "provider"
-    if response.usage is not None:
-        for model in dict.fromkeys((response.model, asked)):
-            found = cost(response.usage, provider, model, when, tier=response.service_tier)
-            if found is not None:
-                return found, "table"
-    return None, None
-
-
-def explain(usage: Usage, provider: str, model: str | None, when: int, *, tier: str | None = None) -> Explanation:
-    """How `cost` comes to its answer: what matched, each unit with its price, or the reason for None.
-
-    Args:
-        usage: As for `cost`; `Usage(input=0, output=0)` lists the prices.
-        provider: As for `cost`.
-        model: As for `cost`.
-        when: As for `cost`.
-        tier: As for `cost`.
-
-    Returns:
-        The steps, whose `cost` is what `cost` returns.
-    """
-    return (_shipped or shipped()).explain(usage, provider, model, when, tier=tier)
-
-
-def version() -> str:
-    """The data of the shipped table, such as `genai-prices 0.2.3 (2026-11-10)`."""
-    return (_shipped or shipped()).version
-
-
-_shipped: Table | None = None
-
-
-def shipped() -> Table:
-    """The table in this package, read at the first use: most programs that import us never ask for a price.
-
-    Raises:
-        OSError, ValueError, KeyError: The installation is damaged.
-    """
-    global _shipped
-    if _shipped is None:
-        import json  # noqa: PLC0415
-
-        # Through the loader, since a package may live in a zip file. Two threads at once read it twice, harmlessly.
-        text: bytes = __spec__.loader.get_data(os.path.join(os.path.dirname(__file__), "prices.json"))
-        _shipped = Table(json.loads(text))
-    return _shipped
-
-
 def _quantities(plan: _Plan, usage: Usage) -> list[int] | str:
     """How much is billed at each price of the plan, nothing twice; or why that is not known."""
     values: tuple[int | None, ...] = _read(usage)
@@ -414,10 +382,18 @@ def _band(plan: _Plan, usage: Usage) -> int:
     return sum(length > start for start in plan.starts) if plan.starts else 0
 
 
-def _rounded(total: int, denominator: int) -> int:
+def rounded(total: int, denominator: int) -> int:
     """The quotient, rounded half to even."""
     quotient, rest = divmod(total, denominator)
     return quotient + (2 * rest > denominator or (2 * rest == denominator and quotient % 2))
+
+
+def _times(price: str, factor: int, places: int) -> str:
+    """A price text times `factor` / 10^`places`, exact."""
+    whole, _, part = price.partition(".")
+    places += len(part)
+    text = f"{int(whole + part) * factor:0{places + 1}}"
+    return f"{text[:-places]}.{text[-places:]}".rstrip("0").rstrip(".") if places else text
 
 
 def _starts(price: Any) -> list[int]:

@@ -1,0 +1,90 @@
+"""Rows as an aligned table, and as CSV that is safe in a spreadsheet."""
+
+from __future__ import annotations
+
+import csv
+import io
+from collections.abc import Iterable, Sequence
+from typing import TextIO
+
+from rich.cells import cell_len
+
+from . import plain
+
+
+def table(
+    names: Sequence[str],
+    numbers: Sequence[str],
+    rows: Iterable[Sequence[str]],
+    stdout: TextIO,
+    *,
+    last: Sequence[str] = (),
+    colours: bool,
+) -> list[str]:
+    """The lines of a table.
+
+    Args:
+        names: Headers of the columns on the left, which may be folded on a narrow terminal.
+        numbers: Headers of the columns behind them, aligned to the right.
+        rows: The cells, in the order of the headers.
+        stdout: Where the lines will go: a terminal has a width.
+        last: Headers of columns of text behind the numbers.
+        colours: Whether the header is bold.
+    """
+    if not stdout.isatty():
+        return _aligned([*names, *numbers, *last], rows, range(len(names), len(names) + len(numbers)))
+    from rich.console import Console  # noqa: PLC0415  (a tenth of a second that the tree does not need)
+    from rich.table import Table  # noqa: PLC0415
+    from rich.text import Text  # noqa: PLC0415
+
+    grid = Table(box=None, padding=(0, 2, 0, 0), header_style="bold", pad_edge=False)
+    for name in names:
+        grid.add_column(Text(plain(name)), overflow="fold")
+    for name in numbers:
+        grid.add_column(name, justify="right", no_wrap=True)
+    for name in last:
+        grid.add_column(name)
+    for row in rows:
+        grid.add_row(*map(Text, row))  # Text, not str: a name such as "[red]" is no markup
+    text = io.StringIO()
+    console = Console(
+        file=text,
+        force_terminal=colours,
+        color_system="standard" if colours else None,
+        highlight=False,
+    )
+    console.print(grid)
+    return text.getvalue().splitlines()
+
+
+def _aligned(header: Sequence[str], rows: Iterable[Sequence[str]], right: range) -> list[str]:
+    """The same without a terminal: nothing is wrapped or cut, and a thousand rows take no time."""
+    cells = [[plain(each) for each in header], *rows]
+    sizes = [max(map(cell_len, column)) for column in zip(*cells, strict=True)]
+    return [
+        "  ".join(
+            " " * (size - cell_len(cell)) + cell if at in right else cell + " " * (size - cell_len(cell))
+            for at, (cell, size) in enumerate(zip(row, sizes, strict=True))
+        )
+        for row in cells
+    ]
+
+
+def as_csv(header: Sequence[str], rows: Iterable[Sequence[str]], names: int) -> list[str]:
+    """The lines of a CSV file in which no cell is a formula.
+
+    Args:
+        header: The names of the columns.
+        rows: The cells.
+        names: How many columns from the left hold recorded names; the others are numbers and words of ours.
+    """
+    text = io.StringIO()
+    writer = csv.writer(text, lineterminator="\n")
+    writer.writerow(map(_guarded, header))
+    writer.writerows([*map(_guarded, row[:names]), *row[names:]] for row in rows)
+    return text.getvalue().splitlines()
+
+
+def _guarded(cell: str) -> str:
+    """The cell so that no spreadsheet takes it for a formula (OWASP: CSV injection)."""
+    return f"'{cell}" if cell.startswith(("=", "+", "-", "@", "\t", "\r")) else cell
