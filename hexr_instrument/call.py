@@ -184,6 +184,8 @@ class Request:
     """The stored response that is fetched."""
     spends: Usage | None = None
     """Billed units that the request itself states; they count where the response states none."""
+    served: str | None = None
+    """The model that serves it, where the connection says so and the response does not."""
     lane: str = ""
     """Which of several lanes of one long connection the answer comes on."""
     body: Any = None
@@ -329,7 +331,8 @@ class Turn:
     asked: bool = True
     """Whether a call that it begins may be one that was asked for."""
     state: Any = None
-    """What the message says of the connection as a whole, for the requests that are read later; it is no call's."""
+    """What the message says of the connection as a whole, for the requests that are read later; it is no call's. Its
+    `model`, if it has one, serves the answers that the program asks for."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -411,6 +411,7 @@ class Recorder:
         if call.payload is not None:
             call.response = attempt(live.blame, wire.response, call.payload) or Response()
             call.response.service_tier = call.response.service_tier or call.request.tier
+            call.response.model = call.response.model or call.request.served
         failed = isinstance(error, Exception)
         cancelled = error is not None and not failed
         # A body that was read byte by byte was never parsed: it has no usage, but it was not cut short.

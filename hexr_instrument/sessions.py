@@ -12,7 +12,7 @@ from collections.abc import Callable
 from typing import Any
 
 from .budgets import BudgetExceeded
-from .call import REGISTRATION, Provider, Turn
+from .call import REGISTRATION, Provider, Turn, text
 from .guard import guarded
 from .recorder import Live, Recorder
 
@@ -22,7 +22,7 @@ _MARK = "_hexr_session"
 class Session:
     """The calls of one connection."""
 
-    __slots__ = ("_asked", "_provider", "_recorder", "_under_way", "owner", "state")
+    __slots__ = ("_asked", "_provider", "_recorder", "_served", "_under_way", "owner", "state")
 
     def __init__(self, provider: Provider, recorder: Recorder, owner: Any) -> None:
         """Starts without any.
@@ -36,6 +36,7 @@ class Session:
         self._recorder = recorder
         self.owner = owner
         self.state: Any = None
+        self._served: str | None = None
         self._asked: list[Live] = []
         self._under_way: dict[str, Live] = {}
 
@@ -67,11 +68,14 @@ class Session:
             return
         if turn.state is not None:
             self.state = turn.state
+            self._served = text(turn.state, "model")
             return
         live = self._of(turn, connection, message, target)
         if live is None:
             return
         live.feed(message)
+        if turn.asked:
+            live.call.request.served = self._served
         if turn.last:
             self._under_way.pop(turn.key or "", None)
             live.end()

@@ -635,6 +635,7 @@ def test_each_answer_of_a_voice_agent_is_a_call(bench: Bench, mode: str) -> None
     asked, heard, transcribed = bench.records
     for record, words in ((asked, WORDS), (heard, 0)):
         assert (record["op"], record["model"], record["role"]) == ("chat", "gpt-realtime", "voice")
+        assert record["served"] == "gpt-realtime-2025-08-28"
         assert {name: count for name, count in record["usage"].items() if count} == {
             "input": 100 + words,
             "output": 60,
@@ -650,6 +651,7 @@ def test_each_answer_of_a_voice_agent_is_a_call(bench: Bench, mode: str) -> None
         assert 0 < record["first_chunk"] <= record["end"] - record["start"]
         assert record["host"] == "127.0.0.1"
     assert (transcribed["op"], transcribed["model"]) == ("generate_content", "whisper-1")
+    assert "served" not in transcribed
     assert (transcribed["usage"], transcribed["cost"]) == ({"audio_seconds": 3}, 300_000_000)
     assert PROMPT not in json.dumps(bench.records)
 

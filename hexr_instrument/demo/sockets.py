@@ -76,7 +76,7 @@ class Socket:
 def realtime(socket: Socket, ask: Ask) -> Iterator[JSON]:
     """A voice agent: answers what it is asked, and every recording that is committed; yields each usage it bills."""
     query = parse_qs(urlsplit(ask.path).query)
-    session: JSON = {"id": "sess_1", "type": "realtime", "model": query.get("model", [""])[0]}
+    session: JSON = {"id": "sess_1", "type": "realtime", "model": served(query.get("model", [""])[0])}
     socket.send({"type": "session.created", "event_id": "event_1", "session": session})
     number = 0
     for message in socket.messages():

@@ -56,7 +56,7 @@ def _requests(wire: Format) -> Callable[[Any, tuple[Any, ...], Mapping[str, Any]
         query = parse_qs(opened.query)
         asked = next(iter(query.get("model") or query.get("deployment") or ()), None)
         spoken = kind == TRANSCRIBED
-        model = transcriber(session) if spoken else text(message, "model") or text(session, "model") or asked
+        model = transcriber(session) if spoken else text(message, "model") or asked or text(session, "model")
         client = pick(connection, "_hexr_session", "owner")
         host, port = address(client)
         used = TRANSCRIBED_SPEECH if spoken else wire
