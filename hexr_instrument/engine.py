@@ -151,7 +151,7 @@ def _started(
     Raises:
         BudgetExceeded: on purpose and outside of every guard; the request is not sent.
     """
-    return _allowed(_begin(provider, target, recorder, instance, args, kwargs))
+    return _allowed(guarded(_begin, provider, target, recorder, instance, args, kwargs))
 
 
 def _allowed(live: Live | BudgetExceeded | None) -> Live | None:
