@@ -315,7 +315,7 @@ def _mute(provider: Provider, target: Target, recorder: Recorder) -> Wrapper:
 
     def wrapper(wrapped: Callable[..., Any], instance: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
         live = CURRENT.get()
-        return wrapped(*args, **kwargs) if live is None or live.quiet else None
+        return wrapped(*args, **kwargs) if live is None or guarded(getattr, live, "quiet") else None
 
     return wrapper
 
