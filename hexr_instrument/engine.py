@@ -35,16 +35,53 @@ class Patch:
     """None after it has taken the wrappers off, because our steps failed in call after call."""
 
 
+class _Bound(wrapt.BoundFunctionWrapper):
+    """A patched method as one gets it from its class or from an instance; pickled as `getattr`, as methods are."""
+
+    def __copy__(self) -> Any:
+        """Itself, as a function's copy is."""
+        return self
+
+    def __deepcopy__(self, memo: Any) -> Any:
+        """Itself."""
+        return self
+
+    def __reduce_ex__(self, protocol: Any) -> Any:
+        """By name: who loads it gets what is there."""
+        owner: Any = self._self_instance
+        return getattr, (self._self_owner if owner is None else owner, self.__name__)
+
+
+class Patched(wrapt.FunctionWrapper):
+    """A target's wrapper; unlike wrapt's own it can be pickled and copied, as the function that it stands for."""
+
+    __bound_function_wrapper__ = _Bound
+    __copy__ = _Bound.__copy__
+    __deepcopy__ = _Bound.__deepcopy__
+
+    def __reduce_ex__(self, protocol: Any) -> Any:
+        """By name."""
+        return self.__qualname__
+
+
 patches: dict[str, Patch] = {}
 """Patched providers by name."""
 
 
-def patch_module(module: ModuleType, recorder: Recorder) -> None:
-    """Patches the provider whose targets `module` defines; a second time does nothing."""
+def patch_module(module: ModuleType, recorder: Recorder, *, executed: bool = False) -> None:
+    """Patches the provider whose targets `module` defines; a second time does nothing.
+
+    Args:
+        module: The provider's module.
+        recorder: Where its calls are begun.
+        executed: Whether it has just been executed: a reload has made its classes anew, and they are patched again.
+    """
     for provider in PROVIDERS:
-        if provider.module == module.__name__ and provider.name not in patches:
-            patch = patches[provider.name] = Patch(provider)
-            patch.breaker = Breaker(partial(_break, patch, recorder))
+        patch = patches.get(provider.name)
+        if provider.module == module.__name__ and (patch is None or (executed and patch.breaker is not None)):
+            if patch is None:
+                patch = patches[provider.name] = Patch(provider)
+                patch.breaker = Breaker(partial(_break, patch, recorder))
             for target in provider.targets:
                 if target.drive in ("mute", "untraced") and recorder.config.native_spans:
                     continue
@@ -103,7 +140,7 @@ def _wrap(module: ModuleType, provider: Provider, target: Target, recorder: Reco
         return
     drive = ("a" if target.drive in _EITHER and inspect.iscoroutinefunction(original) else "") + target.drive
     wrapper = _DRIVES[drive](provider, target, recorder)
-    setattr(parent, name, wrapt.FunctionWrapper(original, wrapper))
+    setattr(parent, name, Patched(original, wrapper))
     patch.originals.append((parent, name, own))
 
 
@@ -115,7 +152,7 @@ def _started(
     Raises:
         BudgetExceeded: on purpose and outside of every guard; the request is not sent.
     """
-    return _allowed(_begin(provider, target, recorder, instance, args, kwargs))
+    return _allowed(guarded(_begin, provider, target, recorder, instance, args, kwargs))
 
 
 def _allowed(live: Live | BudgetExceeded | None) -> Live | None:
@@ -279,7 +316,7 @@ def _mute(provider: Provider, target: Target, recorder: Recorder) -> Wrapper:
 
     def wrapper(wrapped: Callable[..., Any], instance: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
         live = CURRENT.get()
-        return wrapped(*args, **kwargs) if live is None or live.quiet else None
+        return wrapped(*args, **kwargs) if live is None or guarded(getattr, live, "quiet") else None
 
     return wrapper
 

@@ -55,7 +55,7 @@ def on_import(module: ModuleType) -> None:
     made = recorder()
     if made is not None:
         guarded(provider.offer_provider, made)
-        engine.patch_module(module, made)
+        engine.patch_module(module, made, executed=True)
 
 
 def instrument() -> None:

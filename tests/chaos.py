@@ -22,7 +22,9 @@ ROOT = str(Path(hexr_instrument.__file__).parent) + "/"
 FAULTS = (RuntimeError, RecursionError, MemoryError, KeyError, StopIteration, AttributeError, AssertionError)
 """What a step raises, in turn: all that our own code could cause."""
 AROUND = frozenset({
-    "guarded", "attempt", "_count", "undo", "_failed", "enter", "leave",
+    "guarded", "attempt", "_count", "undo", "_failed",
+    "_started", "_allowed",  # here a budget says no, on purpose outside of the guard
+    "enter", "leave",
     # Frames around the caller's own code; whatever they do beside calling it is a call of `guarded`.
     "passed_on", "chunks", "call", "Entered.__init__", "Entered.__enter__", "Entered.__exit__",
     "_Steps.__init__", "_Steps.__enter__", "_Steps.__exit__", "_Steps.end", "Scoped.__init__", "Scoped.__enter__", "Scoped.__exit__",

@@ -127,7 +127,8 @@ def check(call: Call) -> None:
     known = usage.known() if usage else {}
     assert all(type(count) is int and 0 <= count < LARGEST_COUNT for count in known.values()), known
     assert call.cost is None or (type(call.cost) is int and call.cost >= 0)
-    assert (call.cost_status == "priced") == (call.cost is not None and not call.partial)
+    bound = call.partial or (call.response is not None and call.response.lower_bound)
+    assert (call.cost_status == "priced") == (call.cost is not None and not bound)
     if call.cost_source == "table":
         assert known.get("cache_read", 0) <= known.get("input", 0)
     record = telemetry.of_call(call)

@@ -518,16 +518,17 @@ print({PATCHED}, base.SyncAPIClient().request(1, {{}}))
 
 
 def test_a_reload_of_a_provider_breaks_nothing(tmp_path: Path) -> None:
-    """`importlib.reload` works, as often as one likes; the new functions may be recorded or not."""
+    """`importlib.reload` works, as often as one likes; the new functions are patched, and unpatched, as the first."""
     code = (
         "import importlib, openai._base_client as base\n"
         "for _ in range(3):\n"
         "    importlib.reload(base)\n"
         "    print(base.SyncAPIClient().request(1, {}), type(base.__loader__).__name__, type(base.__spec__.loader).__name__)\n"
+        f"    print({PATCHED})\n"
         "import hexr_instrument; hexr_instrument.uninstrument()\n"
-        "print(base.SyncAPIClient().request(1, {}))\n"
+        f"print(base.SyncAPIClient().request(1, {{}}), {PATCHED})\n"
     )
-    want = "answered SourceFileLoader SourceFileLoader\n" * 3 + "answered\n"
+    want = "answered SourceFileLoader SourceFileLoader\nTrue\n" * 3 + "answered False\n"
     assert seen(start("-c", code, path=(sdk(tmp_path),))) == (0, want, "")
 
 

@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-from math import isfinite
 from typing import Any
 
-from ..call import Format, Response, Usage, number, pick, sound, text
+from ..call import LARGEST_COUNT, Format, Response, Usage, number, pick, sound, text
 from ._json import numbers
 
 
@@ -15,7 +14,7 @@ def _transcription(body: Any) -> dict[str, Any]:
 
 def _seconds(value: Any) -> int | None:
     """A length in whole seconds, the nearest: that is how it is billed."""
-    return round(value) if type(value) in (int, float) and isfinite(value) and value >= 0 else None
+    return round(value) if type(value) in (int, float) and 0 <= value < LARGEST_COUNT else None
 
 
 def usage(payload: Any) -> Usage | None:

@@ -20,7 +20,9 @@ def response(payload: Any) -> Response:
     return Response(
         id=text(payload, "id"),
         model=text(payload, "model"),
-        usage=Usage(video_seconds=int(seconds)) if seconds.isascii() and seconds.isdigit() else None,
+        usage=Usage(video_seconds=int(seconds))
+        if seconds.isascii() and seconds.isdigit() and len(seconds) < 10
+        else None,
         error=(text(payload, "error", "code") or "_OTHER") if failed else None,
     )
 
