@@ -357,8 +357,13 @@ def test_all_may_be_priced_anew_but_what_the_provider_stated(shop: Shop) -> None
     shop.add(1, 2 * CENT, usage=usage, cost_source="provider")
     shop.add(1, 3 * CENT, usage=usage, cost_status="partial")
     shop.add(1, 4 * CENT, usage=usage, tier="batch")
+    shop.add(1, 5 * CENT, usage=usage, surcharge=10, parts=[["gpt-4o", usage], [None, usage]], role="two samplings")
     shop.costs("--reprice", "all")
-    costs = {(call["cost_status"], call["cost_source"], call["tier"]): call["cost"] for call in listed(shop)}
+    (two,) = listed(shop, "--role", "two samplings")
+    assert two["cost"] == 2 * PRICE * 11 // 10
+    costs = {
+        (call["cost_status"], call["cost_source"], call["tier"]): call["cost"] for call in listed(shop, "--role", "")
+    }
     assert costs == {
         ("priced", "table", None): PRICE,
         ("priced", "provider", None): 2 * CENT,
@@ -378,7 +383,7 @@ def test_a_store_of_before_gets_the_sums_of_its_days(shop: Shop) -> None:
     for name in ("daily_insert", "daily_delete", "daily_update"):
         connection.execute(f"DROP TRIGGER {name}")
     connection.executescript("DROP TABLE daily; DROP INDEX calls_mismatched;")
-    for name in ("tier", "repriced"):
+    for name in ("tier", "bill", "repriced"):
         connection.execute(f"ALTER TABLE calls DROP COLUMN {name}")
     connection.commit()
     connection.close()

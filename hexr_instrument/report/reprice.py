@@ -7,7 +7,7 @@ from dataclasses import fields
 from typing import Any
 
 from .. import pricing
-from ..call import Response, Usage
+from ..call import Part, Response, Usage, mapping, number, pick, sequence
 from ..store import Change, Facet, Store
 from . import Selection, plain
 from .money import apportion, decimals, dollars, exact
@@ -33,10 +33,22 @@ def gather(stores: Sequence[Store], selection: Selection, *, everything: bool, a
     ]
 
 
-def _price(facet: Facet, usage: dict[str, int], start: int, tier: str | None) -> tuple[int | None, str | None]:
-    counts = Usage(**{name: count for name, count in usage.items() if name in _COUNTS})
-    response = Response(model=facet.served, usage=counts, service_tier=tier)
+def _price(
+    facet: Facet, usage: dict[str, int], start: int, tier: str | None, bill: dict[str, Any]
+) -> tuple[int | None, str | None]:
+    parts = tuple(Part(pick(part, 0), _usage(mapping(pick(part, 1)))) for part in sequence(bill.get("parts")))
+    response = Response(
+        model=facet.served,
+        usage=_usage(usage),
+        service_tier=tier,
+        parts=parts,
+        surcharge=number(bill, "surcharge") or 0,
+    )
     return pricing.of_response(response, facet.provider or "", facet.requested, start)
+
+
+def _usage(counts: dict[str, int]) -> Usage:
+    return Usage(**{name: count for name, count in counts.items() if name in _COUNTS})
 
 
 def lines(changes: Sequence[Change], *, apply: bool) -> list[str]:

@@ -60,9 +60,10 @@ CREATE VIEW records AS SELECT
 is the flat view for people. Amounts are 1e-12 USD, times and durations nanoseconds."""
 
 
-ADDED = {"tier": "TEXT", "repriced": "TEXT"}
+ADDED = {"tier": "TEXT", "bill": "TEXT", "repriced": "TEXT"}
 """Columns of `calls` that stores of earlier versions get when they are next written, and whose writers leave them out:
-the tier that served, and the price table of a call that was priced anew."""
+the tier that served, what else its price depends on (JSON: each sampling's usage, a surcharge), and the price table of
+a call that was priced anew."""
 SPLIT = 1_000_000_000
 """Costs are summed as quotients and remainders of this: the sum itself passes 64 bits at 9.2 million USD."""
 DAY = 86_400_000_000_000

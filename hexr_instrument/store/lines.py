@@ -64,6 +64,7 @@ VALUE_COLUMNS = (
     "status",
     "stream",
     "tier",
+    "bill",
 )
 """The columns of `calls` that are copied from a line, beside `id`, `facet` and `segment`."""
 
@@ -133,6 +134,7 @@ def read_entry(line: bytes) -> Entry | None:
         _integer(fields, "status"),
         int(fields.get("stream") is True),
         _name(fields, "tier"),
+        _json({name: fields[name] for name in ("parts", "surcharge") if name in fields}, dict),
     )
     facet = Facet(
         agent=_name(fields, "agent"),

@@ -12,8 +12,8 @@ from .lines import TOKEN_FIELDS, Facet
 from .query import Filter, amounts
 from .write import facet_number, transaction
 
-Pricing = Callable[[Facet, dict[str, int], int, "str | None"], "tuple[int | None, str | None]"]
-"""(facet, usage, start, tier) -> cost in 1e-12 USD and its source, or None twice."""
+Pricing = Callable[[Facet, dict[str, int], int, "str | None", dict[str, Any]], "tuple[int | None, str | None]"]
+"""(facet, usage, start, tier, `parts` and `surcharge` of the record) -> cost in 1e-12 USD and its source, or None twice."""
 _BATCH = 5000
 """Calls that one transaction changes; who records waits for no more."""
 
@@ -37,12 +37,12 @@ def reprice(
     """Prices calls anew; see `Store.reprice`."""
     sums: dict[tuple[str | None, str | None], Change] = {}
     batch: list[tuple[int, Facet, int]] = []
-    names = ("cost", "start", "tier", *TOKEN_FIELDS, "usage")
+    names = ("cost", "start", "tier", "bill", *TOKEN_FIELDS, "usage")
     # The list first: what a statement reads must not be changed under it.
     wanted = [row for row in amounts(connection, only, *names) if _may_change(row[1], row[2], everything=everything)]
-    for number, facet, cost, start, tier, *tokens, rest in wanted:
+    for number, facet, cost, start, tier, bill, *tokens, rest in wanted:
         usage = {name: count for name, count in zip(TOKEN_FIELDS, tokens, strict=True) if count is not None}
-        found, source = pricing(facet, usage | json.loads(rest or "{}"), start, tier)
+        found, source = pricing(facet, usage | json.loads(rest or "{}"), start, tier, json.loads(bill or "{}"))
         if found is None or found == cost:
             continue  # a known cost never becomes an unknown one
         key = (facet.provider, facet.model)
