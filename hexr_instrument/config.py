@@ -10,6 +10,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TypeVar
 
+from .private import own_folder
+
 T = TypeVar("T")
 
 KEEP_SECONDS = 90 * 86400
@@ -444,10 +446,11 @@ def _fingerprint(*parts: str) -> str:
 def default_store(environ: Mapping[str, str]) -> Path:
     """The store's directory: HEXR_STORE, else `hexr` under $XDG_STATE_HOME or ~/.local/state.
 
-    A user without a home, as containers have it, gets one under $TMPDIR.
+    A user without a home, as containers have it, gets one under $TMPDIR. In a directory that everybody can write, as
+    the volumes of containers are, it is a folder of this user's own.
     """
     if named := environ.get("HEXR_STORE", "").strip():
-        return Path(os.path.abspath(os.path.expanduser(named)))
+        return own_folder(Path(os.path.abspath(os.path.expanduser(named))))
     state = environ.get("XDG_STATE_HOME", "")
     if not os.path.isabs(state):
         state = os.path.expanduser(os.path.join("~", ".local", "state"))

@@ -64,3 +64,12 @@ def close(directory: Path) -> None:
     status = os.lstat(directory)
     if stat.S_ISDIR(status.st_mode) and status.st_uid == os.geteuid() and status.st_mode & 0o022:
         directory.chmod(0o700)
+
+
+def own_folder(directory: Path) -> Path:
+    """The directory, or, in one that everybody can write, this user's folder in it."""
+    try:
+        everybody = stat.S_ISDIR(mode := os.lstat(directory).st_mode) and mode & stat.S_IWOTH
+    except OSError:
+        return directory
+    return directory / f"hexr-{os.getuid()}" if everybody and hasattr(os, "getuid") else directory

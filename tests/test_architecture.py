@@ -23,7 +23,7 @@ RULES: dict[str, set[str]] = {
     "call": set(),
     "guard": set(),
     "private": set(),
-    "config": {"redact"},
+    "config": {"private", "redact"},
     "names": set(),
     "redact": {"call"},
     "imported": {"call", "guard", "providers", "start"},

@@ -79,7 +79,7 @@ def test_a_journal_that_others_can_write_is_taken_away_from_them(run: Run, tmp_p
     assert len(done.calls) == 1
 
 
-KINDS = ("linked store", "linked journal", "open store", "foreign store", "foreign journal", "file")
+KINDS = ("linked store", "linked journal", "foreign store", "foreign journal", "file")
 
 
 @pytest.mark.parametrize("kind", KINDS)
@@ -92,9 +92,6 @@ def test_what_is_not_ours_gets_no_call(kind: str, run: Run, tmp_path: Path) -> N
     elif kind == "linked journal":
         store.mkdir()
         (store / "journal").symlink_to(elsewhere)
-    elif kind == "open store":
-        store.mkdir()
-        store.chmod(0o777)
     elif kind == "file":
         store.write_text("mine")
     elif os.geteuid() != 0:
@@ -370,3 +367,29 @@ def test_credentials_are_in_no_repr() -> None:
     }
     assert "plnt" not in repr(Config.from_env(environ)) + repr(endpoint("traces", "http/protobuf", environ))
     assert endpoint("traces", "http/protobuf", environ).headers == (("authorization", "plnt"),)
+
+
+def test_a_volume_that_everybody_can_write_holds_a_folder_of_the_user(run: Run, tmp_path: Path) -> None:
+    """An emptyDir (0777) named as HEXR_STORE: calls go to this user's own folder in it, and the tools find them."""
+    volume = tmp_path / "volume"
+    volume.mkdir()
+    volume.chmod(0o777)
+    done = run(
+        "from openai import OpenAI\n"
+        "OpenAI().chat.completions.create(model='gpt-4o', messages=[{'role': 'user', 'content': 'hi'}])",
+        HEXR_STORE=str(volume),
+    )
+    assert (done.returncode, done.err) == (0, "")
+    (folder,) = volume.iterdir()
+    assert folder.name == f"hexr-{os.getuid()}"
+    assert folder.stat().st_mode & 0o777 == 0o700
+    for how in ({"HEXR_STORE": str(volume)}, None):
+        named = [] if how else ["--store", str(volume)]
+        shown = subprocess.run(
+            [sys.executable, "-m", "hexr_instrument", "costs", *named],
+            env=clean_environment(**(how or {})),
+            capture_output=True,
+            text=True,
+            check=True,
+        )
+        assert "1 call" in shown.stdout

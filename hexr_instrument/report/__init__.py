@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import TextIO
 from zoneinfo import ZoneInfo
 
+from ..private import own_folder
 from ..store import DATABASE, STATUSES, TIMES, Filter, Store, StoreError, StoreUnwritableError
 
 __all__ = [
@@ -197,7 +198,7 @@ def take_in(store: Store, name: str) -> None:
 
 def named(path: Path) -> Path:
     """The directory of the store that `--store` names; raises UsageError if there is none."""
-    directory = path.parent if path.name == DATABASE and path.is_file() else path
+    directory = path.parent if path.name == DATABASE and path.is_file() else own_folder(path)
     if not directory.is_dir():
         raise UsageError(f"--store: there is no directory {path}; name the one that HEXR_STORE names")
     if not any((directory / part).exists() for part in (DATABASE, "journal")):

@@ -109,7 +109,7 @@ def run(args: argparse.Namespace, directory: Path, stdout: TextIO, environ: Mapp
     Returns:
         The exit status: 0, or 1 if calls are lost or will be.
     """
-    store = Store(Path(args.store) if args.store else directory)
+    store = Store(private.own_folder(Path(args.store)) if args.store else directory)
     sections = list(examine(store, environ, quick=args.quick))
     problems = [each.text for section in sections for each in section.findings if each.level == "problem"]
     status = EXIT_TROUBLE if problems else 0
