@@ -263,6 +263,7 @@ def test_compacting_is_a_call(bench: Bench, client: Any) -> None:
         assert record["response_id"].startswith("resp_")
 
 
+@pytest.mark.odd("a decision has no id and no reason")
 def test_a_decision_is_a_call(bench: Bench) -> None:
     """`decisions.create`, of the newest SDKs."""
     question = {"type": "choice", "choices": [{"value": "yes"}, {"value": "no"}]}
