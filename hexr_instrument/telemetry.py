@@ -12,7 +12,7 @@ from .call import USD, Call, Caller, Part
 Record = dict[str, Any]
 
 PARTS = 100
-"""How many parts of a response a record lists; with more (a batch may have 100,000) it lists none."""
+"""How many parts of a response a record lists; with more (a batch may have 100,000) it says how many."""
 
 
 def of_call(call: Call) -> Record:
@@ -69,8 +69,8 @@ def _cut_short(call: Call) -> list[str] | None:
     return ["error"] if call.partial and call.request.stream and inference else None
 
 
-def _parts(parts: tuple[Part, ...]) -> list[Any]:
-    return [] if len(parts) > PARTS else [[part.model, part.usage.known()] for part in parts]
+def _parts(parts: tuple[Part, ...]) -> list[Any] | int:
+    return len(parts) if len(parts) > PARTS else [[part.model, part.usage.known()] for part in parts]
 
 
 def of_caller(caller: Caller) -> Record:

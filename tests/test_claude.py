@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import sys
 from importlib.util import find_spec
 from typing import Any
 
@@ -199,6 +200,8 @@ def test_a_message_costs_what_its_usage_says(run: Run, providers: ProviderServer
     expected = {name: (None if cost is None else cost * 10**6) for name, (_, cost) in BILLS.items()}
     assert {name: call.get("cost") for name, call in zip(BILLS, done.calls, strict=True)} == expected
     assert {call["cost_status"] for call in done.calls} == {"priced", "unpriced"}
+    again = run(command=[sys.executable, "-m", "hexr_instrument", "costs", "--reprice", "all"], bare=True)
+    assert again.out.startswith("Nothing to price anew"), again.out + again.err
 
 
 # ---- What the caller holds ----------------------------------------------------------------------------------------

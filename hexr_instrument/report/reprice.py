@@ -36,6 +36,8 @@ def gather(stores: Sequence[Store], selection: Selection, *, everything: bool, a
 def _price(
     facet: Facet, usage: dict[str, int], start: int, tier: str | None, bill: dict[str, Any]
 ) -> tuple[int | None, str | None]:
+    if type(bill.get("parts")) is int:  # too many to be listed: their sum has no price
+        return None, None
     parts = tuple(Part(pick(part, 0), _usage(mapping(pick(part, 1)))) for part in sequence(bill.get("parts")))
     response = Response(
         model=facet.served,
