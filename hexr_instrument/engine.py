@@ -144,23 +144,6 @@ def _wrap(module: ModuleType, provider: Provider, target: Target, recorder: Reco
     patch.originals.append((parent, name, own))
 
 
-def _started(
-    provider: Provider, target: Target, recorder: Recorder, instance: Any, args: tuple[Any, ...], kwargs: dict[str, Any]
-) -> Live | None:
-    """The call that begins, or None for what is not recorded.
-
-    Raises:
-        BudgetExceeded: on purpose and outside of every guard; the request is not sent.
-    """
-    return _allowed(guarded(_begin, provider, target, recorder, instance, args, kwargs))
-
-
-def _allowed(live: Live | BudgetExceeded | None) -> Live | None:
-    if isinstance(live, BudgetExceeded):
-        raise live
-    return live
-
-
 def _begin(
     provider: Provider, target: Target, recorder: Recorder, instance: Any, args: tuple[Any, ...], kwargs: dict[str, Any]
 ) -> Live | BudgetExceeded | None:
@@ -211,7 +194,9 @@ def _failed(live: Live, error: BaseException) -> None:
 
 def _call(provider: Provider, target: Target, recorder: Recorder) -> Wrapper:
     def wrapper(wrapped: Callable[..., Any], instance: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
-        live = _started(provider, target, recorder, instance, args, kwargs)
+        live = guarded(_begin, provider, target, recorder, instance, args, kwargs)
+        if isinstance(live, BudgetExceeded):  # on purpose, and outside of every guard: nothing is sent
+            raise live
         if live is None:
             return wrapped(*args, **kwargs)
         guarded(recorder.enter, live)
@@ -230,7 +215,9 @@ def _call(provider: Provider, target: Target, recorder: Recorder) -> Wrapper:
 
 def _acall(provider: Provider, target: Target, recorder: Recorder) -> Wrapper:
     async def wrapper(wrapped: Callable[..., Any], instance: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
-        live = _started(provider, target, recorder, instance, args, kwargs)
+        live = guarded(_begin, provider, target, recorder, instance, args, kwargs)
+        if isinstance(live, BudgetExceeded):  # on purpose, and outside of every guard: nothing is sent
+            raise live
         if live is None:
             return await wrapped(*args, **kwargs)
         guarded(recorder.enter, live)
@@ -251,7 +238,9 @@ def _stream(provider: Provider, target: Target, recorder: Recorder) -> Wrapper:
     """A target that is a generator function: nothing is sent before the first chunk is asked for."""
 
     def chunks(wrapped: Callable[..., Any], instance: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
-        live = _started(provider, target, recorder, instance, args, kwargs)
+        live = guarded(_begin, provider, target, recorder, instance, args, kwargs)
+        if isinstance(live, BudgetExceeded):  # on purpose, and outside of every guard: nothing is sent
+            raise live
         if live is None:
             yield from wrapped(*args, **kwargs)
             return
@@ -267,7 +256,9 @@ def _astream(provider: Provider, target: Target, recorder: Recorder) -> Wrapper:
     """A target that is a coroutine function whose result is an asynchronous generator."""
 
     async def wrapper(wrapped: Callable[..., Any], instance: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
-        live = _started(provider, target, recorder, instance, args, kwargs)
+        live = guarded(_begin, provider, target, recorder, instance, args, kwargs)
+        if isinstance(live, BudgetExceeded):  # on purpose, and outside of every guard: nothing is sent
+            raise live
         if live is None:
             return await wrapped(*args, **kwargs)
         guarded(recorder.enter, live)
@@ -354,7 +345,9 @@ def _connect(provider: Provider, target: Target, recorder: Recorder) -> Wrapper:
 def _ask(provider: Provider, target: Target, recorder: Recorder) -> Wrapper:
     def wrapper(wrapped: Callable[..., Any], instance: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
         session = guarded(sessions.opened, instance, provider, recorder, instance)
-        live = None if session is None else _allowed(guarded(session.ask, instance, args, kwargs, target.name))
+        live = None if session is None else guarded(session.ask, instance, args, kwargs, target.name)
+        if isinstance(live, BudgetExceeded):
+            raise live
         try:
             return wrapped(*args, **kwargs)
         except BaseException as error:  # the caller's own: noted and raised again
@@ -368,7 +361,9 @@ def _ask(provider: Provider, target: Target, recorder: Recorder) -> Wrapper:
 def _aask(provider: Provider, target: Target, recorder: Recorder) -> Wrapper:
     async def wrapper(wrapped: Callable[..., Any], instance: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
         session = guarded(sessions.opened, instance, provider, recorder, instance)
-        live = None if session is None else _allowed(guarded(session.ask, instance, args, kwargs, target.name))
+        live = None if session is None else guarded(session.ask, instance, args, kwargs, target.name)
+        if isinstance(live, BudgetExceeded):
+            raise live
         try:
             return await wrapped(*args, **kwargs)
         except BaseException as error:  # the caller's own, also a cancellation: noted and raised again
