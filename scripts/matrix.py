@@ -24,6 +24,8 @@ HOME = ROOT / ".matrix"
 OUTCOME = ROOT / "docs" / "versions.json"
 SDKS = ("openai", "anthropic", "google-genai")
 TESTS = ("test_wire.py", "test_main_path.py", "test_who.py", "test_content.py")
+SURFACES = ("test_a_surface_is", "test_what_is_made_is")
+"""Tests that are one surface each: `scripts/surfaces.py` shows which of them passed with which versions."""
 LACKING = "not in this version"
 
 # Name: Python, then the versions of the three SDKs, then what these need of others.
@@ -99,6 +101,7 @@ def run(name: str, python: str, *, keep: bool) -> dict[str, Any]:
         "passed": 0,
         "failed": [],
         "lacking": [],
+        "surfaces": [],
     }
     for case in ET.parse(report).iter("testcase") if report.exists() else ():  # noqa: S314  (our own file)
         where = f"{str(case.get('classname')).rpartition('.')[2]}::{case.get('name')}"
@@ -107,6 +110,8 @@ def run(name: str, python: str, *, keep: bool) -> dict[str, Any]:
             found["failed"].append(where)
         elif skipped is None:
             found["passed"] += 1
+            if where.partition("::")[2].startswith(SURFACES):
+                found["surfaces"].append(where)
         elif LACKING in str(skipped.get("message")) or "could not import" in str(skipped.get("message")):
             found["lacking"].append(where)
     if not found["passed"]:

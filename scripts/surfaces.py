@@ -87,9 +87,10 @@ def columns(sdk: str, runs: list[dict[str, Any]]) -> dict[str, list[dict[str, An
 
 
 def ways(tests: dict[str, str], runs: list[dict[str, Any]]) -> str:
-    """How a surface was called with one version, or a dash where that version does not have it."""
-    there = {way for test, way in tests.items() if any(test not in run["lacking"] for run in runs)}
-    return ", ".join(sorted(there, reverse=True)) or "-"
+    """How a surface passed with one version; a dash where that version does not have it, a blank where it was not run."""
+    there = {way for test, way in tests.items() if any(test in run["surfaces"] for run in runs)}
+    lacking = any(test in run["lacking"] for test in tests for run in runs)
+    return ", ".join(sorted(there, reverse=True)) or ("-" if lacking else "")
 
 
 def page(surfaces: dict[str, dict[str, dict[str, str]]], runs: list[dict[str, Any]]) -> str:
@@ -99,7 +100,7 @@ def page(surfaces: dict[str, dict[str, dict[str, str]]], runs: list[dict[str, An
         "",
         "Made by `scripts/surfaces.py` from the tests: each line is a way to call a provider that is run twice through",
         "the real SDK, without us and with us, and compared: results, types, wire, and the one exact record. A dash: the",
-        "SDK did not have it yet. The versions are those of `make matrix`.",
+        "SDK did not have it yet; a blank: it was not run. The versions are those of `make matrix`.",
         "",
         "| Python | " + " | ".join(SDKS) + " | tests |",
         "| --- " * (len(SDKS) + 2) + "|",
@@ -122,10 +123,10 @@ def table(surfaces: dict[str, dict[str, dict[str, str]]], runs: list[dict[str, A
         versions = columns(sdk, runs)
         said: list[str] = []
         for name, tests in surfaces[sdk].items():
-            having = [version for version, its in versions.items() if ways(tests, its) != "-"]
+            having = [version for version, its in versions.items() if ways(tests, its) not in ("", "-")]
             since = "" if not having or having[0] == next(iter(versions)) else f" (from {having[0]})"
             said.append(name + since)
-        lines.append(f"| {sdk} | {', '.join(versions)} | {', '.join(said)} |")
+        lines.append(f"| {sdk} | {', '.join(versions)} | {'; '.join(said)} |")
     pythons = sorted({run["python"] for run in runs}, key=lambda each: int(each.split(".")[1]))
     return "\n".join(
         [*lines, "", f"On Python {', '.join(pythons)}; each surface by version: [docs/surfaces.md](docs/surfaces.md)."]
