@@ -64,8 +64,8 @@ _BREAKDOWNS = ("details", "creation", "iterations", "server_tool_use")
 
 def sound(usage: Any, depth: int = 4) -> bool:
     """Whether each count that a usage object states is one; a bill with one wrong number is no bill."""
-    fields = usage if type(usage) is dict else getattr(usage, "__dict__", None)
-    if type(fields) is not dict or depth == 0:
+    fields: Any = usage if type(usage) is dict else getattr(usage, "__dict__", None)
+    if not isinstance(fields, dict) or depth == 0:
         return False
     for name, value in mapping(fields).items():
         kind = str(name).lower()

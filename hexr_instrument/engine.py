@@ -35,7 +35,7 @@ class Patch:
     """None after it has taken the wrappers off, because our steps failed in call after call."""
 
 
-class _Bound(wrapt.BoundFunctionWrapper):
+class _Bound(wrapt.BoundFunctionWrapper):  # pyright: ignore[reportMissingTypeArgument]  (older wrapt has none)
     """A patched method as one gets it from its class or from an instance; pickled as `getattr`, as methods are."""
 
     def __copy__(self) -> Any:
@@ -52,7 +52,7 @@ class _Bound(wrapt.BoundFunctionWrapper):
         return getattr, (self._self_owner if owner is None else owner, self.__name__)
 
 
-class Patched(wrapt.FunctionWrapper):
+class Patched(wrapt.FunctionWrapper):  # pyright: ignore[reportMissingTypeArgument]
     """A target's wrapper; unlike wrapt's own it can be pickled and copied, as the function that it stands for."""
 
     __bound_function_wrapper__ = _Bound

@@ -15,6 +15,7 @@ from typing import Any
 
 from opentelemetry import context as otel
 from opentelemetry import trace
+from opentelemetry.context import _SUPPRESS_INSTRUMENTATION_KEY
 from opentelemetry.trace import NonRecordingSpan, Span, SpanContext, SpanKind, Status, StatusCode, TraceFlags
 
 from . import budgets, content, context, guard, health, names, pricing, private, telemetry
@@ -351,7 +352,9 @@ class Recorder:
             if origin.parent is not None:
                 around = trace.set_span_in_context(ids_only(origin.parent), around)
         caller, parent = origin.caller, origin.parent
-        tracer = None if request.billing in ("quiet", "job") else self.their_tracer()
+        # A call that an exporter makes is billed like any other, but a span of it would be exported by another call.
+        suppressed = bool(otel.get_value(_SUPPRESS_INSTRUMENTATION_KEY))
+        tracer = None if suppressed or request.billing in ("quiet", "job") else self.their_tracer()
         span: Span | None = None
         start = start or time.time_ns()
         if tracer is not None:
@@ -371,7 +374,7 @@ class Recorder:
                 trace_id, span_id = new_ids(parent[0] if parent else 0)
         else:
             trace_id, span_id = new_ids(parent[0] if parent else 0)
-            sampled = self.sampled(trace_id, parent=parent[2] if parent else None)
+            sampled = not suppressed and self.sampled(trace_id, parent=parent[2] if parent else None)
         call = Call(request, caller, trace_id, span_id, parent[1] if parent else None, sampled, start)
         body, request.body = request.body, None
         live = Live(self, call, span, origin.invocation)

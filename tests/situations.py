@@ -28,7 +28,6 @@ class Situation:
 
 
 SITUATIONS = (
-    # Launch
     Situation(
         1,
         "`hexr-instrument python -c`/`-m`/script/stdin/zipapp",
@@ -86,14 +85,9 @@ SITUATIONS = (
         14,
         "gunicorn, uvicorn (+reload, +workers), celery, streamlit, jupyter kernel, pytest (+xdist)",
         "one LLM span per call, each from the right pid",
-        "servers::a_web_server_that_is_stopped_has_delivered_every_call servers::a_celery_worker_that_is_stopped_has_delivered_every_call launch::children_of_the_program_are_recorded",
+        "servers::a_web_server_that_is_stopped_has_delivered_every_call servers::a_celery_worker_that_is_stopped_has_delivered_every_call company::pytest_and_its_workers_are_recorded launch::children_of_the_program_are_recorded",
     ),
-    Situation(
-        15,
-        "PyInstaller binary with our env",
-        "works, off",
-        reason="tried by hand: a frozen program ignores PYTHONPATH; its way in is `hexr_instrument.instrument()`",
-    ),
+    Situation(15, "PyInstaller binary with our env", "works, off", "company::a_frozen_program_runs_as_without_us"),
     Situation(16, "subinterpreter / InterpreterPoolExecutor", "no stderr", "boot::a_subinterpreter_is_silent"),
     Situation(
         17,
@@ -101,21 +95,41 @@ SITUATIONS = (
         "no top-level `sitecustomize` in RECORD; plain python has none loaded; editable install works and sees edits",
         "packaging::the_wheel_has_what_is_needed_and_nothing_else packaging::an_installed_wheel_loads_nothing_by_itself packaging::an_editable_install_copies_nothing",
     ),
-    Situation(18, "two distros installed, any directory order", "ours under hexr-instrument, no WARNING lines"),
+    Situation(
+        18,
+        "two distros installed, any directory order",
+        "ours under hexr-instrument, no WARNING lines",
+        "boot::stock_opentelemetry_instrument_loads_us",
+    ),
     Situation(
         19,
         "stock opentelemetry-instrument + our entry points",
         "LLM spans in its provider, none doubled",
         "boot::stock_opentelemetry_instrument_loads_us boot::stock_opentelemetry_instrument_prints_a_call",
     ),
-    Situation(20, "ddtrace-run / newrelic-admin around or inside", "both work, spans once each"),
-    Situation(21, "operator order (OTel's dir first)", "documented; with entry points on"),
-    Situation(22, "k8s layout: app pins older protobuf/urllib3/typing_extensions", "the app's versions are imported"),
+    Situation(
+        20,
+        "ddtrace-run / newrelic-admin around or inside",
+        "both work, spans once each",
+        "company::another_agent_and_ours_live_together",
+    ),
+    Situation(
+        21,
+        "operator order (OTel's dir first)",
+        "documented; with entry points on",
+        "company::the_operators_order_loads_us",
+    ),
+    Situation(
+        22,
+        "k8s layout: app pins older protobuf/urllib3/typing_extensions",
+        "the app's versions are imported",
+        reason="the image that is injected into foreign containers is not in this version",
+    ),
     Situation(
         23,
         "`HEXR_DISABLED=1`, `OTEL_SDK_DISABLED=true`",
         "no thread, no patch, no OTel import",
-        "boot::switched_off_is_off",
+        "boot::switched_off_is_off upgrade::switched_off_everything_works_and_nothing_is_written",
     ),
     Situation(
         24,
@@ -123,7 +137,6 @@ SITUATIONS = (
         "<= 10 ms CPU without an LLM import; no thread, no socket, no file",
         "boot::an_interpreter_start_loads_nothing_but_the_finder boot::an_interpreter_start_writes_nothing",
     ),
-    # The user's program unchanged
     Situation(
         25,
         "`random.seed(42)`, also numpy's",
@@ -146,26 +159,43 @@ SITUATIONS = (
         28,
         "logging config (`basicConfig`, `disable_existing_loggers`), `warnings` filters, `-W error`",
         "identical behaviour",
-        "boot::the_programs_warnings_are_its_own",
+        "boot::the_programs_warnings_are_its_own unchanged::a_probe_finds_what_it_finds_without_us",
     ),
-    Situation(29, "`os.fork()` before any LLM call on 3.12+", "no DeprecationWarning"),
+    Situation(
+        29,
+        "`os.fork()` before any LLM call on 3.12+",
+        "no DeprecationWarning",
+        "company::a_fork_before_any_call_warns_of_nothing",
+    ),
     Situation(
         30,
         "`threading.enumerate()`, `signal.getsignal`, open fds before the first LLM call",
         "unchanged",
-        "exits::no_call_means_no_thread_and_no_wait boot::an_interpreter_start_loads_nothing_but_the_finder",
+        "company::open_files_and_signals_are_unchanged_before_a_provider exits::no_call_means_no_thread_and_no_wait",
     ),
     Situation(
         31,
         "`inspect.signature`, `__doc__`, `__module__`, `__wrapped__`, `getsource`, type hints of patched methods",
         "as without us",
+        "unchanged::a_probe_finds_what_it_finds_without_us",
     ),
-    Situation(32, "pickling of patched functions, deepcopy of clients", "as without us"),
-    Situation(33, "`iscoroutinefunction`, `inspect.isawaitable`", "as without us"),
+    Situation(
+        32,
+        "pickling of patched functions, deepcopy of clients",
+        "as without us",
+        "unchanged::a_probe_finds_what_it_finds_without_us",
+    ),
+    Situation(
+        33,
+        "`iscoroutinefunction`, `inspect.isawaitable`",
+        "as without us",
+        "unchanged::a_probe_finds_what_it_finds_without_us",
+    ),
     Situation(
         34,
         "an exception's type, args, `__cause__`, `__context__` and top frame",
         "as without us; at most one frame of ours in the traceback",
+        "unchanged::a_probe_finds_what_it_finds_without_us surfaces::an_error_status_is_one_record",
     ),
     Situation(
         35,
@@ -179,49 +209,111 @@ SITUATIONS = (
         "works or off, never broken",
         "boot::a_reload_of_a_provider_breaks_nothing",
     ),
-    # Calls and streams
     Situation(
         37,
         "fault injected at each internal site (before/after/chunk/pricing/queue)",
         "output identical, call made exactly once",
-        "never_break::no_fault_of_ours_reaches_the_program",
+        "chaos::no_fault_of_ours_reaches_the_program chaos::no_fault_at_any_line_reaches_the_program",
     ),
     Situation(
         38,
         'response `usage: "n/a"`, `choices: [null]`, `message: null`, ints as strings',
         "object returned untouched, span with what is known",
-    ),
-    Situation(39, "stream chunks `choices: null`, `delta: null`, `index: null`, unknown type", "all chunks delivered"),
-    Situation(
-        40, "`isinstance`/`type` of stream, `.response`, `.close`, `with`, `.parse()`, `.headers`", "as unwrapped"
+        "surfaces::an_odd_answer_is_a_record_all_the_same readers::a_damaged_exchange_is_read_without_fault",
     ),
     Situation(
-        41, "message object whose `.get`/`__getattr__`/`__iter__`/`__repr__` raises or has side effects", "not called"
+        39,
+        "stream chunks `choices: null`, `delta: null`, `index: null`, unknown type",
+        "all chunks delivered",
+        "readers::a_damaged_exchange_is_read_without_fault",
     ),
-    Situation(42, "any internal error", "the current span is the one before; the next call is traced"),
-    Situation(43, "arguments given as generators/tuples/NotGiven/Omit/file handles", "passed through unconsumed"),
-    Situation(44, "between two chunks", "`get_current_span()` is the program's own"),
-    Situation(45, "stream consumed in another thread / task / context", "one span, no detach error"),
+    Situation(
+        40,
+        "`isinstance`/`type` of stream, `.response`, `.close`, `with`, `.parse()`, `.headers`",
+        "as unwrapped",
+        "surfaces::a_surface_is_recorded_and_unchanged unchanged::a_probe_finds_what_it_finds_without_us",
+    ),
+    Situation(
+        41,
+        "message object whose `.get`/`__getattr__`/`__iter__`/`__repr__` raises or has side effects",
+        "not called",
+        "unchanged::a_probe_finds_what_it_finds_without_us",
+    ),
+    Situation(
+        42,
+        "any internal error",
+        "the current span is the one before; the next call is traced",
+        "chaos::no_fault_reaches_a_program_with_a_provider_of_its_own",
+    ),
+    Situation(
+        43,
+        "arguments given as generators/tuples/NotGiven/Omit/file handles",
+        "passed through unconsumed",
+        "unchanged::a_probe_finds_what_it_finds_without_us",
+    ),
+    Situation(
+        44,
+        "between two chunks",
+        "`get_current_span()` is the program's own",
+        "unchanged::a_probe_finds_what_it_finds_without_us",
+    ),
+    Situation(
+        45,
+        "stream consumed in another thread / task / context",
+        "one span, no detach error",
+        "surfaces::a_stream_is_its_opener_s_in_whichever_thread_it_is_read surfaces::a_stream_is_its_opener_s_in_whichever_task_it_is_read",
+    ),
     Situation(
         46,
         "`break`, `close()`, exception in loop body, GeneratorExit, CancelledError, timeout",
         "one span, status `cancelled`/error, user's exception intact",
+        "surfaces::a_stream_that_is_not_read_to_its_end_is_partial surfaces::a_cancelled_stream_is_partial",
     ),
     Situation(
-        47, "stream abandoned, GC", "span ended <= next GC; HTTP response freed as without us; no reference cycle"
+        47,
+        "stream abandoned, GC",
+        "span ended <= next GC; HTTP response freed as without us; no reference cycle",
+        "unchanged::a_probe_finds_what_it_finds_without_us",
     ),
-    Situation(48, "10,000 abandoned streams", "no growth of memory, threads, contextvars, fds"),
+    Situation(
+        48,
+        "10,000 abandoned streams",
+        "no growth of memory, threads, contextvars, fds",
+        "load::a_soak_of_calls_and_streams_leaves_nothing_behind",
+    ),
     Situation(
         49,
         "two threads share one stream/client; 1,000 concurrent async calls",
         "no cross-talk, no lock convoy (p99 overhead <= 100 us)",
+        "load::a_soak_of_calls_and_streams_leaves_nothing_behind",
     ),
-    Situation(50, "nested SDK calls (parse->create, fallback libraries litellm->openai)", "one billable span"),
-    Situation(51, "provider retries (429, 500)", "one span, tokens of the final attempt"),
-    Situation(52, "with_raw_response / with_streaming_response, sync + async", "same type, body readable once"),
-    Situation(53, "recursion: our exporter uses a patched HTTP client or LLM SDK", "suppressed, no loop"),
-    Situation(54, "Pydantic", "no `PydanticSerializationUnexpectedValue` warning from us"),
-    # Fork and processes
+    Situation(
+        50,
+        "nested SDK calls (parse->create, fallback libraries litellm->openai)",
+        "one billable span",
+        "surfaces::a_surface_is_recorded_and_unchanged",
+    ),
+    Situation(
+        51, "provider retries (429, 500)", "one span, tokens of the final attempt", "surfaces::retries_are_one_record"
+    ),
+    Situation(
+        52,
+        "with_raw_response / with_streaming_response, sync + async",
+        "same type, body readable once",
+        "surfaces::a_surface_is_recorded_and_unchanged",
+    ),
+    Situation(
+        53,
+        "recursion: our exporter uses a patched HTTP client or LLM SDK",
+        "suppressed, no loop",
+        "tracer_providers::an_exporter_that_calls_a_model_makes_no_loop",
+    ),
+    Situation(
+        54,
+        "Pydantic",
+        "no `PydanticSerializationUnexpectedValue` warning from us",
+        "unchanged::a_probe_finds_what_it_finds_without_us",
+    ),
     Situation(
         55,
         "fork with queued spans",
@@ -254,7 +346,6 @@ SITUATIONS = (
         "works, parent not disturbed",
         "exits::a_daemon_and_a_preexec_function_work",
     ),
-    # Exit and delivery
     Situation(
         62,
         "SIGTERM, default handler",
@@ -273,7 +364,12 @@ SITUATIONS = (
         "theirs runs once, ours never instead",
         "exits::a_finished_call_is_delivered_whatever_ends_the_process",
     ),
-    Situation(65, "SIGTERM during a long C call", "the process ends within the budget (or HEXR_SIGNALS=off)"),
+    Situation(
+        65,
+        "SIGTERM during a long C call",
+        "the process ends within the budget (or HEXR_SIGNALS=off)",
+        "exits::a_long_c_function_does_not_hold_the_end",
+    ),
     Situation(
         66,
         "process 1 of a container",
@@ -323,14 +419,18 @@ SITUATIONS = (
         "dropped and counted, no endless retry; split; counted; costs itself only",
         "delivery::what_a_backend_never_takes_is_dropped_counted_and_said delivery::a_request_that_is_too_large_goes_in_parts delivery::partial_success_is_counted delivery::a_record_that_cannot_be_encoded_costs_itself_only",
     ),
-    Situation(75, "queue overflow", "oldest kept or dropped by policy, counted, no stderr flood"),
+    Situation(
+        75,
+        "queue overflow",
+        "oldest kept or dropped by policy, counted, no stderr flood",
+        "load::records_that_fall_out_of_memory_are_counted",
+    ),
     Situation(
         76,
         "Lambda-like freeze (SIGSTOP 10 min, SIGCONT)",
         "pending spans sent at the next event, no duplicate",
         "exits::a_frozen_process_goes_on_where_it_was",
     ),
-    # Security
     Situation(
         77,
         "a provider echoes the key in a 400, 401, 403 or a stream's error",

@@ -133,3 +133,31 @@ with trace.use_span(parent):
     (call,) = done.calls
     assert (call["sampled"], call["trace"], call["parent"]) == (False, f"{1:032x}", f"{2:016x}")
     assert receiver.spans == []
+
+
+def test_an_exporter_that_calls_a_model_makes_no_loop(run: Run) -> None:
+    """A call that is made while spans are exported is billed, and has no span that would have to be exported."""
+    source = """
+from openai import OpenAI
+from opentelemetry import trace
+from opentelemetry.sdk.trace import TracerProvider
+from opentelemetry.sdk.trace.export import BatchSpanProcessor, SimpleSpanProcessor, SpanExporter, SpanExportResult
+client = OpenAI()
+seen = []
+class Judge(SpanExporter):
+    def export(self, spans):
+        seen.extend(span.name for span in spans)
+        assert len(seen) < 10
+        client.chat.completions.create(model="gpt-4o-mini", messages=[{"role": "user", "content": "rate this"}])
+        return SpanExportResult.SUCCESS
+provider = TracerProvider()
+provider.add_span_processor(PROCESSOR(Judge()))
+trace.set_tracer_provider(provider)
+client.chat.completions.create(model="gpt-4o", messages=[{"role": "user", "content": "hi"}])
+provider.shutdown()
+print(seen)
+"""
+    for processor in ("SimpleSpanProcessor", "BatchSpanProcessor"):
+        done = run(source.replace("PROCESSOR", processor))
+        assert (done.returncode, done.out) == (0, "['chat gpt-4o']\n"), done.err
+    assert sorted(call["model"] for call in done.calls) == ["gpt-4o", "gpt-4o", "gpt-4o-mini", "gpt-4o-mini"]
