@@ -111,6 +111,7 @@ stable = pytest.mark.skipif(
 
 @pytest.mark.parametrize("beta", [pytest.param("", marks=stable), ".beta"])
 @pytest.mark.parametrize("program", [SYNC, ASYNC], ids=["sync", "async"])
+@pytest.mark.odd("a batch has many answers: neither one model nor one reason")
 def test_a_batch_is_billed_once_to_its_creator(run: Run, providers: ProviderServer, program: str, beta: str) -> None:
     """Its record is one, has what all its answers used at each model's batch price, and the role that created it."""
     done = alike(run, providers, program.format(beta=beta, message=MESSAGE), lambda: script_batch(providers, 2))

@@ -219,6 +219,7 @@ asyncio.run(main())
 
 
 @pytest.mark.skipif(not has("websockets.asyncio"), reason="the SDK needs websockets")
+@pytest.mark.odd("a live session says no id, model or reason")
 def test_each_turn_of_a_live_session_is_a_call(run: Run, providers: ProviderServer) -> None:
     """A turn and what comes before and after a tool are billed each; a turn that is left is partial."""
     *calls, left = alike(run, providers, LIVE, lambda: None).calls
@@ -245,6 +246,7 @@ def answer(asked: int, said: int) -> dict[str, Any]:
         "candidates": [{"content": {"parts": [{"text": "Hello."}], "role": "model"}, "finishReason": "STOP"}],
         "usageMetadata": {"promptTokenCount": asked, "candidatesTokenCount": said, "totalTokenCount": asked + said},
         "modelVersion": "gemini-2.5-flash",
+        "responseId": "r1",
     }
 
 
@@ -290,6 +292,7 @@ jobs = pytest.mark.skipif(not has("google.genai.tokens"), reason="older versions
 
 @jobs
 @pytest.mark.parametrize("program", [JOB, AJOB], ids=["sync", "async"])
+@pytest.mark.odd("a batch has many answers: not one reason")
 def test_a_batch_job_is_billed_once_to_its_creator(run: Run, providers: ProviderServer, program: str) -> None:
     """When it is first seen to have succeeded, at the batch price of all its answers."""
     inlined = [{"response": answer(1000, 100)}, {"response": answer(2000, 50)}, {"error": {"code": 13}}]
@@ -356,6 +359,7 @@ print(type(made).__name__, len(made.generated_images))
 CAT = {"mimeType": "image/png", "bytesBase64Encoded": "R0lGODlh"}
 
 
+@pytest.mark.odd("images are no tokens, and say nothing else")
 def test_images_are_counted_and_have_no_price(run: Run, providers: ProviderServer) -> None:
     """Made, edited and scaled images are calls with their pieces; what was filtered is none; the table has no price."""
 
@@ -386,6 +390,7 @@ print(type(operation).__name__, len(operation.response.generated_videos))
 )
 
 
+@pytest.mark.odd("videos are no tokens, and say nothing else")
 def test_a_video_is_recorded_when_it_is_started_and_not_when_it_is_polled(run: Run, providers: ProviderServer) -> None:
     """One call with the seconds that were asked for; the table has no price for them."""
     name = "projects/p/locations/us-central1/publishers/google/models/veo-3.1-generate-preview/operations/o1"
