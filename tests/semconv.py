@@ -35,6 +35,7 @@ OURS = {
     "hexr.llm.cost.source": "string",
     "hexr.llm.cost.status": "string",
     "hexr.llm.duration_ms": "double",
+    "hexr.llm.budget.exceeded": "string[]",
     **{f"hexr.llm.usage.{unit}": "int" for unit in ("audio_seconds", "input_characters", "images", "video_seconds")},
 }
 OUR_METRICS = {

@@ -253,7 +253,12 @@ def _has_days(connection: sqlite3.Connection, by: Sequence[str], zone: tzinfo) -
     """Whether the sums of UTC days answer: they are there, and nobody asks for hours or for days elsewhere."""
     if "hour" in by or ("day" in by and str(zone) != "UTC"):
         return False
-    return bool(connection.execute("SELECT 1 FROM sqlite_master WHERE name = 'daily'").fetchone())
+    return _has(connection, "daily")
+
+
+def _has(connection: sqlite3.Connection, name: str) -> bool:
+    """Whether the store has this table or index: one that was last written by an earlier version may lack it."""
+    return bool(connection.execute("SELECT 1 FROM sqlite_master WHERE name = ?", (name,)).fetchone())
 
 
 def _sums_by_day(
@@ -315,6 +320,8 @@ def _sums_by_segment(
             segments[number] = texts(resource) | dict(zip(SEGMENT_COLUMNS, values, strict=True))
     chosen = f"facet, {segment}, {labels}, {_SUMS}"
     if mismatched:
+        if run is None and _has(connection, "calls_mismatched"):
+            source = "calls INDEXED BY calls_mismatched WHERE"
         source = f"{source} {_MISMATCHED} AND"
     query = f"SELECT {chosen} FROM {source} start >= ? AND start < ? GROUP BY 1, 2, 3"  # noqa: S608
     sums = connection.execute(query, bounds)
