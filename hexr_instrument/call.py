@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, fields
-from typing import Any
+from typing import Any, cast
 
 USD = 10**12
 """One US dollar in the unit of every amount in records, sums and the store: 1e-12 USD, an integer."""
@@ -64,10 +64,10 @@ _BREAKDOWNS = ("details", "creation", "iterations", "server_tool_use")
 
 def sound(usage: Any, depth: int = 4) -> bool:
     """Whether each count that a usage object states is one; a bill with one wrong number is no bill."""
-    fields: Any = usage if type(usage) is dict else getattr(usage, "__dict__", None)
-    if not isinstance(fields, dict) or depth == 0:
+    fields: Any = getattr(usage, "__dict__", usage)
+    if type(fields) is not dict or depth == 0:
         return False
-    for name, value in mapping(fields).items():
+    for name, value in mapping(cast("Any", fields)).items():
         kind = str(name).lower()
         if value is None or not kind.endswith((*_COUNTS, *_BREAKDOWNS)):
             continue
