@@ -56,11 +56,11 @@ def _surfaces(item: pytest.Item) -> Iterator[tuple[str, str]]:
     if getattr(item, "originalname", "") in TESTS:
         for parameter in getattr(item, "callspec").params.values():  # noqa: B009  (only parametrized items have it)
             if hasattr(parameter, "name") and hasattr(parameter, "make") and getattr(parameter, "calls", 1):
-                yield _owner(item, getattr(parameter, "client", "")), parameter.name
+                yield _owner(item, f"{getattr(parameter, 'client', '')} {parameter.name}"), parameter.name
 
 
 def _owner(item: pytest.Item, client: str) -> str:
-    if client.endswith("claude") or "claude" in item.path.stem:
+    if "claude" in client or "claude" in item.path.stem:
         return "anthropic"
     named = [sdk for word, sdk in _OWNERS.items() if client.startswith(word) or word in item.path.stem]
     return named[0] if named else "openai"
@@ -121,12 +121,14 @@ def table(surfaces: dict[str, dict[str, dict[str, str]]], runs: list[dict[str, A
     lines = ["| SDK | tested versions | surfaces |", "| --- | --- | --- |"]
     for sdk in SDKS:
         versions = columns(sdk, runs)
-        said: list[str] = []
+        groups: dict[str, list[str]] = {}
         for name, tests in surfaces[sdk].items():
             having = [version for version, its in versions.items() if ways(tests, its) not in ("", "-")]
             since = "" if not having or having[0] == next(iter(versions)) else f" (from {having[0]})"
-            said.append(name + since)
-        lines.append(f"| {sdk} | {', '.join(versions)} | {'; '.join(said)} |")
+            kind, _, rest = name.partition(" ")
+            groups.setdefault(kind, []).append(rest + since)
+        said = "<br>".join(f"**{kind}** {', '.join(filter(None, each))}".strip() for kind, each in groups.items())
+        lines.append(f"| {sdk} | {', '.join(versions)} | {said} |")
     pythons = sorted({run["python"] for run in runs}, key=lambda each: int(each.split(".")[1]))
     return "\n".join(
         [*lines, "", f"On Python {', '.join(pythons)}; each surface by version: [docs/surfaces.md](docs/surfaces.md)."]

@@ -32,7 +32,7 @@ def chooser(data: st.DataObject) -> Any:
     return lambda count: data.draw(st.integers(0, count - 1))
 
 
-@pytest.mark.parametrize("name", FORMATS)
+@pytest.mark.parametrize("name", sorted({each.partition("/")[0] for each in ROWS}))
 @steady
 @given(data=st.data())
 def test_a_damaged_exchange_is_read_without_fault(name: str, data: st.DataObject) -> None:

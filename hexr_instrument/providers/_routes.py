@@ -87,6 +87,6 @@ def address(client: Any) -> tuple[str | None, int | None]:
     host, port = pick(url, "host"), pick(url, "port")
     if type(host) is not str:
         return None, None
-    if type(port) is not int:
+    if type(port) is not int or not 0 < port < 1 << 16:
         port = 80 if pick(url, "scheme") == "http" else 443
     return host, port
