@@ -59,7 +59,7 @@ def parsed(source: str | bytes) -> Any:
 
 
 _COUNTS = ("tokens", "count", "requests")
-_BREAKDOWNS = ("details", "creation", "iterations", "server_tool_use")
+_BREAKDOWNS = ("details", "creation", "iterations", "by_modality", "server_tool_use")
 
 
 def sound(usage: Any, depth: int = 4) -> bool:

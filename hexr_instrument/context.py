@@ -12,7 +12,7 @@ from types import TracebackType
 from typing import Any, Protocol, TypeVar, cast
 
 from .call import Caller
-from .guard import guarded
+from .guard import guarded, undo
 
 F = TypeVar("F", bound=Callable[..., Any])
 
@@ -29,6 +29,11 @@ class Invocation(Protocol):
         """Trace id, span id, whether it is sampled."""
         ...
 
+    @property
+    def entered(self) -> list[tuple[Callable[[Any], Any], Any]]:
+        """What puts back the context that it was entered in."""
+        ...
+
     def end(self, error: BaseException | None) -> None:
         """Ends the span with its totals."""
         ...
@@ -42,6 +47,8 @@ class Scope:
     invocation: Invocation | None
     outer: Scope | None
     owner: object
+    entered: list[tuple[Callable[[Any], Any], Any]]
+    """What puts back the context of an agent's span."""
 
 
 _SCOPE: ContextVar[Scope | None] = ContextVar("hexr_scope", default=None)
@@ -94,7 +101,7 @@ def _made(change: Change) -> Scope:
     caller = change.apply(NOBODY if outer is None else outer.caller)
     started = invoke(caller) if change.agent is not None and change.span and invoke is not None else None
     invocation = started if started is not None else (None if outer is None else outer.invocation)
-    return Scope(caller, invocation, outer, object())
+    return Scope(caller, invocation, outer, object(), [] if started is None else started.entered)
 
 
 def leave(scope: Scope | None, error: BaseException | None = None) -> None:
@@ -104,6 +111,7 @@ def leave(scope: Scope | None, error: BaseException | None = None) -> None:
     """
     if scope is not None:
         guarded(_left, scope, error)
+        undo(scope.entered)
         if _SCOPE.get() is scope:
             _SCOPE.set(scope.outer)
 

@@ -461,11 +461,14 @@ def _tool(provider: Provider, target: Target, recorder: Recorder) -> Wrapper:
         execution = guarded(_execution, provider, recorder, instance, args, kwargs)
         if execution is None:
             return wrapped(*args, **kwargs)
+        guarded(execution.enter)
         try:
             result = wrapped(*args, **kwargs)
         except BaseException as error:  # the program's own: noted and raised again
+            undo(execution.entered)
             guarded(execution.end, None, error)
             raise
+        undo(execution.entered)
         guarded(_ended, provider, execution, result)
         return result
 
@@ -477,11 +480,16 @@ def _atool(provider: Provider, target: Target, recorder: Recorder) -> Wrapper:
         execution = guarded(_execution, provider, recorder, instance, args, kwargs)
         if execution is None:
             return await wrapped(*args, **kwargs)
+        guarded(execution.enter)
         try:
             result = await wrapped(*args, **kwargs)
         except BaseException as error:  # the program's own, also a cancellation: noted and raised again
+            if isinstance(error, GeneratorExit):
+                execution.entered.clear()  # a coroutine closed from another context: there is nothing to put back
+            undo(execution.entered)
             guarded(execution.end, None, error)
             raise
+        undo(execution.entered)
         guarded(_ended, provider, execution, result)
         return result
 
@@ -498,7 +506,7 @@ def _untraced(provider: Provider, target: Target, recorder: Recorder) -> Wrapper
     """An SDK's own span for a run of a tool that has ours."""
 
     def wrapper(wrapped: Callable[..., Any], instance: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
-        if args and recorder.shares_context():
+        if args and guarded(recorder.shares_context):
             args = (_Untraced(), *args[1:])
         return wrapped(*args, **kwargs)
 

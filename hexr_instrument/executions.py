@@ -23,7 +23,7 @@ class Execution:
     """A run of a tool that has started; its span is the current one until it ends."""
 
     def __init__(self, recorder: Recorder, tool: Tool) -> None:
-        """Starts now; belongs to the context that it is made in."""
+        """Starts now."""
         self._recorder = recorder
         self._record: dict[str, Any] = {
             "kind": "tool",
@@ -58,7 +58,14 @@ class Execution:
             self._record["description"] = tool.description
             self._content = {}
             guarded(self._note, "arguments", tool.arguments)
-        self._token = otel.attach(trace.set_span_in_context(current)), RUNNING.set(tool.name)
+        self._current, self._name = current, tool.name
+        self.entered: list[tuple[Any, Any]] = []
+        """What puts the context back."""
+
+    def enter(self) -> None:
+        """Makes the run the current span of this context, until `undo(execution.entered)`."""
+        self.entered.append((RUNNING.reset, RUNNING.set(self._name)))
+        self.entered.append((otel.detach, otel.attach(trace.set_span_in_context(self._current))))
 
     def _note(self, name: str, value: Any) -> None:
         if self._content is not None and value is not None:
@@ -66,9 +73,6 @@ class Execution:
 
     def end(self, result: Any, error: BaseException | str | None) -> None:
         """Ends the run with its result, or with what went wrong (`error.type` or the exception itself)."""
-        if not isinstance(error, GeneratorExit):  # a coroutine closed from another context has nothing to put back
-            otel.detach(self._token[0])
-            RUNNING.reset(self._token[1])
         record = self._record
         record["end"] = record["start"] + time.perf_counter_ns() - self._clock
         if isinstance(error, Exception):

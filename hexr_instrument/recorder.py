@@ -144,7 +144,9 @@ class Invocation:
         self._clock = time.perf_counter_ns()
         self._totals = [0, 0, 0]
         self._calls = self._priced = 0
-        self._before = otel.get_current()
+        before = otel.get_current()
+        self.entered: list[tuple[Any, Any]] = []
+        """What puts back the context that it was entered in, whatever else fails."""
         self._parent = recorder.parent()
         self._theirs: Span | None = None
         theirs = recorder.their_tracer()
@@ -162,6 +164,7 @@ class Invocation:
             self.span = (trace_id, span_id, recorder.sampled(trace_id, parent=sampled))
             self._parent_id = parent_id
         if recorder.shares_context():
+            self.entered.append((otel.attach, before))
             otel.attach(trace.set_span_in_context(self._theirs or ids_only(self.span)))
 
     def add(self, call: Call) -> None:
@@ -198,8 +201,6 @@ class Invocation:
         guarded(self._end, error if isinstance(error, Exception) else None)
 
     def _end(self, error: BaseException | None) -> None:
-        if self._recorder.shares_context():
-            otel.attach(self._before)
         if self._generation != self._recorder.worker.generation:
             return  # a forked child left the scope: the span is its parent's
         record = self._record(error)

@@ -520,7 +520,7 @@ print({PATCHED}, base.SyncAPIClient().request(1, {{}}))
 def test_a_reload_of_a_provider_breaks_nothing(tmp_path: Path) -> None:
     """`importlib.reload` works, as often as one likes; the new functions are patched, and unpatched, as the first."""
     code = (
-        "import importlib, openai._base_client as base\n"
+        "import importlib, types, openai._base_client as base\n"
         "for _ in range(3):\n"
         "    importlib.reload(base)\n"
         "    print(base.SyncAPIClient().request(1, {}), type(base.__loader__).__name__, type(base.__spec__.loader).__name__)\n"
@@ -632,7 +632,7 @@ def test_switched_off_is_off(variable: str) -> None:
     pytest.importorskip("openai")
     name, _, value = variable.partition("=")
     done = start("-c", OFF, **{name: value})
-    ours = ["hexr_instrument", "hexr_instrument.config", "hexr_instrument.start"]
+    ours = ["hexr_instrument", "hexr_instrument.config", "hexr_instrument.private", "hexr_instrument.start"]
     assert seen(done) == (0, f"True False 1 False\n{ours}\n", "")
 
 

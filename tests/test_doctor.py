@@ -325,7 +325,7 @@ def test_old_losses_do_not_fail_a_health_check(tmp_path: Path) -> None:
     assert "calls dropped: full (3, last " in texts(data, "lost in the last 7 days", "note")
 
 
-@pytest.mark.parametrize("kind", ["link", "linked journal", "file", "open to all", "foreign", "foreign journal"])
+@pytest.mark.parametrize("kind", ["link", "linked journal", "file", "foreign", "foreign journal"])
 def test_a_store_that_cannot_be_used_is_a_problem(kind: str, tmp_path: Path) -> None:
     """The line names the directory, what is wrong with it, and the mend."""
     store = tmp_path / "store"
@@ -339,10 +339,6 @@ def test_a_store_that_cannot_be_used_is_a_problem(kind: str, tmp_path: Path) -> 
     elif kind == "file":
         store.write_text("")
         words = "is not a directory"
-    elif kind == "open to all":
-        store.mkdir()
-        store.chmod(0o777)
-        words = "can be written by everybody"
     elif os.geteuid() == 0:
         where = store if kind == "foreign" else store / "journal"
         where.mkdir(parents=True)

@@ -63,7 +63,7 @@ USAGES = [
     for key in ("usage", "usageMetadata", "usage_metadata")
     if "response" in data and type(data["response"]) is dict
     for path in counts(data["response"].get(key, {}))
-    if "embed" not in name
+    if "embed" not in name and path[-1] != "seconds"  # a length may be a fraction, or be said a second time
 ]
 
 

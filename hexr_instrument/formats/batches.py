@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from ..call import Format, Response, Usage, number, pick, text
+from ..call import Format, Response, Usage, number, pick, sound, text
 from .videos import fold, request, substance
 
 _OPERATIONS = {
@@ -21,7 +21,7 @@ def response(payload: Any) -> Response:
     spent = pick(payload, "usage")
     status = text(payload, "status")
     usage = None
-    if number(spent, "total_tokens"):  # zeros stand for what is not known yet
+    if number(spent, "total_tokens") and sound(spent):  # zeros stand for what is not known yet
         usage = Usage(
             input=number(spent, "input_tokens"),
             output=number(spent, "output_tokens"),

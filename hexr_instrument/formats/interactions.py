@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from ..call import Format, Response, Usage, mapping, number, pick, sequence, text, total
+from ..call import Format, Response, Usage, mapping, number, pick, sequence, sound, text, total
 from ._json import numbers, strings, texts
 from .gemini import modality
 
@@ -39,7 +39,7 @@ def request(body: Any) -> dict[str, Any]:
 def _usage(source: Any) -> Usage | None:
     """As with generateContent, tool use is billed as input, and thoughts as output; searches cost a fee."""
     asked, said = number(source, "total_input_tokens"), number(source, "total_output_tokens")
-    if asked is None and said is None:
+    if (asked is None and said is None) or not sound(source):
         return None
     thoughts = number(source, "total_thought_tokens")
     inputs: tuple[Any, ...] = (pick(source, "input_tokens_by_modality"),)
