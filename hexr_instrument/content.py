@@ -11,6 +11,7 @@ from math import isfinite
 from types import FunctionType, MethodType
 from typing import Any
 
+from . import redact
 from .call import Format, mapping
 
 DEPTH = 24
@@ -18,6 +19,8 @@ DEPTH = 24
 LEAST = 64
 """Characters that every text keeps: roles, types and most ids are shorter."""
 
+_LONGEST_KEY = 512
+"""Characters of the longest key, or token, that is looked for where a text is cut."""
 _ABSENT = ("NotGiven", "Omit")
 """What the SDKs' own defaults are: a field that is not sent."""
 
@@ -137,7 +140,8 @@ def _cut(value: Any, cap: int) -> Any:
     """A copy whose texts are at most `cap` characters long and can be sent: arguments in JSON become objects."""
     kind = _kind(value)
     if kind is str:
-        text = value if len(value) <= cap else f"{value[:cap]}…[{len(value) - cap} more]"
+        text = redact.keys(value[: cap + _LONGEST_KEY])  # before it is cut: half a key is one, too
+        text = text[:cap] if len(value) <= cap else f"{text[:cap]}…[{len(value) - cap} more]"
         return text.encode("utf-8", "replace").decode()  # half a surrogate pair cannot be sent
     if kind is bytes:
         return f"<{len(value)} bytes>"

@@ -37,6 +37,12 @@ _KEYS = r"""
   | -----BEGIN[\s\S]*
 """
 _KEY = re.compile(_KEYS, re.VERBOSE)
+_MARKS = (
+    *("sk-", "pk-", "rk-", "sk_live", "sk_test", "rk_live", "xai-", "pplx-", "gsk_", "hf_", "nvapi-", "r8_", "npm_"),
+    *("ghp_", "gho_", "ghs_", "ghu_", "ghr_", "github_pat_", "glpat-", "xox", "AIza", "ya29.", "AKIA", "ASIA", "eyJ"),
+    *("earer ", "EARER ", "-----BEGIN"),
+)
+"""One of these is in every text with a key of a known form; to look for them takes a hundredth of what the rule takes."""
 _USER = re.compile(r"(?<=://)[^/\s@]+(?=@)")
 _QUERY = re.compile(r"(?<=[\w/])\?[^\s#]*=[^\s#]*|(?<=[\w/])\?(?=\w)[^\s]{16,}")
 _MAIL = re.compile(r"(?<![\w.+-])[\w.+-]+@[\w-]+(?:\.[\w-]+)+")
@@ -96,6 +102,11 @@ def text(value: str, mode: str = "mask", *, without: tuple[str, ...] = ()) -> st
         if kind not in without:
             value = rule.sub(lambda match, kind=kind: replace(kind, match[0]), value)
     return value[:LIMIT]
+
+
+def keys(value: str) -> str:
+    """A text of any length without keys and tokens of known forms; what prompts are about stays."""
+    return _KEY.sub("[key]", value) if any(mark in value for mark in _MARKS) else value
 
 
 class Redactor:

@@ -33,7 +33,7 @@ RULES: dict[str, set[str]] = {
     "context": {"call", "guard"},
     "formats": {"call", "formats"},
     "providers": {"call", "formats", "providers"},
-    "content": {"call"},
+    "content": {"call", "redact"},
     "telemetry": {"call", "names"},
     "events": {"names", "telemetry", "opentelemetry._logs", *OTEL_API},
     "health": {"private"},

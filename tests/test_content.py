@@ -462,3 +462,22 @@ guard.strict = True
     done = run(program + KEPT)
     assert done.returncode == 0, done.err
     assert len(done.calls) == 1
+
+
+def test_a_key_in_a_prompt_stays_here(run: Run, receiver: OtlpReceiver) -> None:
+    """Content that was asked for leaves without keys of known forms, also where a text is cut in the middle of one."""
+    key = "sk-proj-" + "a1B2" * 12
+    source = f"""
+from openai import OpenAI
+OpenAI().chat.completions.create(model="gpt-4o", messages=[
+    {{"role": "user", "content": "my key is {key}, and what is the weather?"}},
+    {{"role": "user", "content": "x" * {(1 << 10) - 20} + " {key} " + "y" * 5000}},
+])
+"""
+    done = run(source, **{SWITCH: "SPAN_ONLY"}, HEXR_CONTENT_LIMIT="2048", **receiver.environment())
+    assert done.returncode == 0, done.err
+    (span,) = receiver.wait(1)
+    said = str(span.attributes)
+    assert "what is the weather" in said
+    assert "[key]" in said
+    assert key[:12] not in said
