@@ -126,7 +126,13 @@ VARIABLES = (
         "The entry point that makes the session of OTLP/HTTP, as for the official exporter.",
     ),
     Variable("OTEL_PYTHON_EXPORTER_OTLP_HTTP_TRACES_CREDENTIAL_PROVIDER", "none", "The same for spans only."),
-    Variable("OTEL_EXPORTER_OTLP_HEADERS", "none", "Headers for the endpoint; also per signal. Never on disk."),
+    Variable(
+        "OTEL_EXPORTER_OTLP_HEADERS",
+        "none",
+        "Headers for the endpoint. Never on disk; calls that wait are sent with the same headers only.",
+    ),
+    Variable("OTEL_EXPORTER_OTLP_TRACES_HEADERS", "from OTEL_EXPORTER_OTLP_HEADERS", "The same, for spans alone."),
+    Variable("OTEL_EXPORTER_OTLP_LOGS_HEADERS", "from OTEL_EXPORTER_OTLP_HEADERS", "The same, for events alone."),
     Variable(
         "OTEL_EXPORTER_OTLP_CERTIFICATE",
         "the system's",
@@ -422,7 +428,7 @@ class Config:
             content_limit=limit,
             events=events,
             logs_protocol=logs_protocol,
-            destination=_destination(exporters, protocol, endpoint, events, logs_endpoint),
+            destination=_destination(exporters, protocol, events, logs_protocol, env),
             budget=env.get("HEXR_BUDGET", "").strip() or None,
             prices=read("HEXR_PRICES", _path, None),
             models=read("HEXR_MODEL_MAP", _models, ()),
@@ -431,15 +437,36 @@ class Config:
 
 
 def _destination(
-    exporters: tuple[str, ...], protocol: str, endpoint: str, events: tuple[str, ...], logs: str
+    exporters: tuple[str, ...], protocol: str, events: tuple[str, ...], logs_protocol: str, env: Mapping[str, str]
 ) -> str | None:
+    """Of the URLs as they are posted to, and of the headers: at many a backend they say whose account it is."""
     if not exporters and not events:
         return None
-    return _fingerprint(",".join(exporters), protocol, endpoint, *((",".join(events), logs) if events else ()))
+    parts = [",".join(exporters), protocol, repr(_target("traces", protocol, env))]
+    if events:
+        parts += [",".join(events), logs_protocol, repr(_target("logs", logs_protocol, env))]
+    return _fingerprint(*parts)
+
+
+def _target(signal: str, protocol: str, environ: Mapping[str, str]) -> tuple[str, tuple[tuple[str, str], ...]]:
+    """URL and headers of a signal, by the rules of the specification."""
+    from urllib.parse import unquote  # noqa: PLC0415  (only where there is an endpoint)
+
+    url = environ.get(f"OTEL_EXPORTER_OTLP_{signal.upper()}_ENDPOINT", "").strip()
+    if not url:
+        general = environ.get("OTEL_EXPORTER_OTLP_ENDPOINT", "").strip()
+        grpc = protocol == "grpc"
+        url = general or ("http://localhost:4317" if grpc else "http://localhost:4318")
+        url = url if grpc else f"{url.rstrip('/')}/v1/{signal}"
+    given = environ.get(f"OTEL_EXPORTER_OTLP_{signal.upper()}_HEADERS", "").strip()
+    pairs = [pair.partition("=") for pair in (given or environ.get("OTEL_EXPORTER_OTLP_HEADERS", "")).split(",")]
+    return url, tuple(
+        (unquote(name.strip()).lower(), unquote(value.strip())) for name, equals, value in pairs if equals
+    )
 
 
 def _fingerprint(*parts: str) -> str:
-    """A short hash: endpoints may hold a password, so only this is written to disk."""
+    """A short hash: endpoints and headers hold credentials, so only this is written to disk."""
     return hashlib.sha256("\0".join(parts).encode()).hexdigest()[:16]
 
 
@@ -476,22 +503,15 @@ class Endpoint:
 
 def endpoint(signal: str, protocol: str, environ: Mapping[str, str]) -> Endpoint:
     """The OTLP endpoint of a signal (`traces`, `metrics`, `logs`), by the rules of the specification."""
-    from urllib.parse import unquote  # noqa: PLC0415  (only for tools)
 
     def read(name: str) -> str:
         own = environ.get(f"OTEL_EXPORTER_OTLP_{signal.upper()}_{name}", "").strip()
         return own or environ.get(f"OTEL_EXPORTER_OTLP_{name}", "").strip()
 
-    url = environ.get(f"OTEL_EXPORTER_OTLP_{signal.upper()}_ENDPOINT", "").strip()
-    if not url:
-        general = environ.get("OTEL_EXPORTER_OTLP_ENDPOINT", "").strip()
-        grpc = protocol == "grpc"
-        url = general or ("http://localhost:4317" if grpc else "http://localhost:4318")
-        url = url if grpc else f"{url.rstrip('/')}/v1/{signal}"
-    pairs = [pair.partition("=") for pair in read("HEADERS").split(",")]
+    url, headers = _target(signal, protocol, environ)
     return Endpoint(
         url,
-        tuple((unquote(name.strip()).lower(), unquote(value.strip())) for name, equals, value in pairs if equals),
+        headers,
         read("CERTIFICATE") or None,
         (read("CLIENT_CERTIFICATE"), read("CLIENT_KEY")) if read("CLIENT_CERTIFICATE") and read("CLIENT_KEY") else None,
         read("INSECURE").lower() == "true",

@@ -33,7 +33,7 @@ _encode = json.JSONEncoder(separators=(",", ":"), default=str).encode
 class Segment:
     """An open segment file of this process."""
 
-    __slots__ = ("_torn", "file", "path", "size")
+    __slots__ = ("_identity", "_torn", "file", "path", "size")
 
     def __init__(self, directory: Path, header: dict[str, Any]) -> None:
         """Creates, locks and starts a segment; raises OSError where the directory cannot be written."""
@@ -44,9 +44,19 @@ class Segment:
         self.file = os.open(self.path, flags, 0o600)
         if fcntl is not None:
             fcntl.flock(self.file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        found = os.fstat(self.file)
+        self._identity = found.st_ino, found.st_dev
         self.size = 0
         self._torn = False
         self.append((_encode(header) + "\n").encode())
+
+    def there(self) -> bool:
+        """Whether the descriptor is still this file's, and the file still in its directory."""
+        try:
+            found = os.fstat(self.file)
+        except OSError:
+            return False
+        return found.st_nlink > 0 and (found.st_ino, found.st_dev) == self._identity
 
     def append(self, line: bytes) -> None:
         """Writes one line whole; raises OSError (disk full), after which the next line starts on its own."""
@@ -102,7 +112,10 @@ class Journal:
         line = (_encode(record) + "\n").encode()
         with self._lock:
             try:
-                segment = self._segment or self._begin()
+                segment = self._segment
+                if segment is None or not segment.there():
+                    self._segment = None  # removed under us, or its descriptor closed by the program and used again
+                    segment = self._begin()
                 segment.append(line)
                 return segment.size
             except OSError as error:

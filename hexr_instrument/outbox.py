@@ -90,10 +90,15 @@ def bound(store: Path, directory: Path, keep: Callable[[Path], bool]) -> None:
             if room >= 0 and time.time() - found.st_mtime <= WAITING_SECONDS:
                 continue
             header = header_of(path)
-            if header is None or header.get("destination") is None:
+            if header is not None and header.get("destination") is None:
                 continue
             held = abandoned(path)
             if held is None:
+                continue
+            if header is None:  # damaged: nobody can say whose it is, or how many calls it had
+                os.close(held)
+                remove(path)
+                health.note(store, "dropped", "damaged file in the journal")
                 continue
             try:
                 if header.get("keep") and not keep(path):

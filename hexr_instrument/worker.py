@@ -238,14 +238,18 @@ class Worker:
         exporter = self._exporter
         header = header_of(path)
         while exporter is not None:
-            batch, end = lines(path, offset, 1 << 20)
+            try:
+                batch, end = lines(path, offset, 1 << 20)
+            except FileNotFoundError:  # removed by somebody: there is nothing left to send
+                break
             if end == offset:
                 break
             for at in range(0, len(batch), BATCH):
                 if not self._took(exporter.records(batch[at : at + BATCH], header)):
                     return offset, False
             offset = end
-            outbox.mark(path, offset)
+            with contextlib.suppress(OSError):  # a full disk: what was sent twice has the same ids
+                outbox.mark(path, offset)
         return offset, True
 
     def _look_after(self, *, deliver: bool) -> None:
@@ -335,7 +339,8 @@ class Worker:
         if self._thread is None:
             return
         self._wake.put(None)
-        self._ended.wait(self._exit_budget())
+        with contextlib.suppress(KeyboardInterrupt):  # a second Ctrl-C ends the wait, not the program's own end
+            self._ended.wait(self._exit_budget())
         exits.restore_interrupt()
 
     def hurry(self, *, last: bool) -> None:
@@ -362,6 +367,8 @@ class Worker:
             self._journal.rotate()
             self._remove(segment.path, keep=self._config.keep)
             segment.close()
+        if lost := len(self._journal.memory):
+            health.note(self._config.store, "dropped", "in memory only, at the end of the process", lost)
         if self._exporter is not None:
             self._exporter.shutdown()
 

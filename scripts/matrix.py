@@ -1,9 +1,9 @@
 """Runs the tests that drive the SDKs against old and new versions of them, each in an environment of its own.
 
-`python scripts/matrix.py [--small] [--keep] [NAME ...]`: all rows, or those of CI, or those named. Pairs of versions, not
+`python scripts/matrix.py [--small [--note]] [--keep] [NAME ...]`: all rows, or those of CI, or those named. Pairs of versions, not
 their product: each SDK's oldest, middle and newest majors, mixed as real installs mix them, on every Python. A Python
 that is not here is said and left out. The outcome is written to `docs/versions.json`, from which `scripts/surfaces.py`
-makes the tables of surfaces and versions; with `--small` nothing is written.
+makes the tables of surfaces and versions; with `--small` nothing is written unless `--note` says so.
 """
 
 from __future__ import annotations
@@ -151,6 +151,7 @@ def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("names", nargs="*", metavar="NAME", help=f"rows to run: {', '.join(ROWS)}")
     parser.add_argument("--small", action="store_true", help="CI's part: fewer rows and fewer tests")
+    parser.add_argument("--note", action="store_true", help="write the outcome, with --small as well")
     parser.add_argument("--keep", action="store_true", help="keep the environments in .matrix")
     args = parser.parse_args()
     HOME.mkdir(exist_ok=True)
@@ -161,7 +162,7 @@ def main() -> int:
             print(f"{name:17} Python {ROWS[name][0]} is not here")
             continue
         outcome.append(run(name, python, keep=args.keep, small=args.small))
-        if not args.small:
+        if args.note or not args.small:
             note(outcome[-1])
     return int(not outcome or any(each["failed"] for each in outcome))
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextvars
 import http.server
 import json
 import os
@@ -16,7 +17,7 @@ from typing import Any
 import pytest
 from support import Run
 
-from hexr_instrument import health, outbox
+from hexr_instrument import guard, health, outbox
 from hexr_instrument.config import Config
 from hexr_instrument.demo.receiver import OtlpReceiver
 from hexr_instrument.journal import Journal
@@ -132,8 +133,6 @@ def test_what_a_backend_never_takes_is_dropped_counted_and_said(
     """A 4xx: no endless retry; the number and the answer are noted for `doctor`, and one line says so."""
     if status == 404 and backend._grpc is not None:
         pytest.skip("gRPC has no such answer")
-    from hexr_instrument import guard
-
     monkeypatch.setattr(guard, "_said", set())
     backend.fail(status, times=None)
     with delivering(monkeypatch, tmp_path, backend) as append:
@@ -180,6 +179,7 @@ def test_a_record_that_cannot_be_encoded_costs_itself_only(
     backend: OtlpReceiver, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """One damaged record among good ones: the good ones arrive."""
+    monkeypatch.setattr(guard, "faults", {})
     with delivering(monkeypatch, tmp_path, backend) as append:
         append(3)
         append(1, start=-5)
@@ -347,16 +347,60 @@ def test_a_failing_backend_is_asked_less_and_less(
     with delivering(monkeypatch, tmp_path, receiver) as append:
         worker = append.worker
         worker._thread = threading.current_thread()  # this test is the worker
+        own = contextvars.copy_context()  # what a worker's thread is told not to trace, this one still is
         append(1)
         pauses = []
         for _ in range(7):
             worker._retry_at = 0.0
-            worker._cycle()
+            own.run(worker._cycle)
             pauses.append(worker._retry_at - time.monotonic())
         receiver.recover()
         worker._retry_at = 0.0
-        worker._cycle()
+        own.run(worker._cycle)
         assert (worker._retry_at, worker._failures) == (0.0, 0)
         worker._thread = None
     for pause, expected in zip(pauses, (5, 10, 20, 40, 60, 60, 60), strict=True):
         assert 0.7 * expected < pause <= 1.2 * expected
+
+
+def test_a_store_that_is_removed_under_a_program_is_made_again(run: Run, receiver: OtlpReceiver) -> None:
+    """`rm -rf` of the store between two calls: what follows is kept, and delivered, as if it had not been."""
+    source = CALL + (
+        "import shutil\ncall(2)\nfrom hexr_instrument import flush\nflush(20)\n"
+        "shutil.rmtree(os.environ['HEXR_STORE'])\ncall(3)\n"
+    )
+    embedded = run(source)
+    assert (embedded.returncode, embedded.err, len(embedded.calls)) == (0, "", 3)
+    done = run(source, **receiver.environment())
+    assert (done.returncode, done.err) == (0, "")
+    assert len(receiver.wait(5)) == 5
+
+
+def test_a_descriptor_that_the_program_closes_and_uses_again_is_the_programs(run: Run, tmp_path: Path) -> None:
+    """After `os.closerange`, a file of the program's own has our segment's number: no record is written into it."""
+    source = CALL + (
+        "call()\nclient.close()\nos.closerange(3, 64)\n"
+        "mine = [open(f'mine-{n}', 'w') for n in range(20)]\nclient = OpenAI()\n"
+        "client.chat.completions.create(model='gpt-4o', messages=[{'role': 'user', 'content': 'hi'}])\n"
+        "print([os.stat(f'mine-{n}').st_size for n in range(20)])\n"
+    )
+    done = run(source)
+    assert (done.returncode, done.out) == (0, f"{[0] * 20}\n"), done.err
+    assert len(done.calls) == 2
+
+
+@pytest.mark.parametrize("same", [True, False])
+def test_calls_wait_for_their_own_account(run: Run, receiver: OtlpReceiver, same: bool) -> None:
+    """One URL, two API keys: calls go with the headers they were made under, however the URL is spelt; with no others."""
+    receiver.fail(503, times=None)
+    headers = {"OTEL_EXPORTER_OTLP_HEADERS": "x-tenant=a"}
+    run(CALL + "call(2)", OTEL_EXPORTER_OTLP_ENDPOINT=receiver.endpoint, HEXR_EXIT_TIMEOUT="1", **headers)
+    receiver.recover()
+    where = (
+        {"OTEL_EXPORTER_OTLP_TRACES_ENDPOINT": f"{receiver.endpoint}/v1/traces"}
+        if same
+        else {"OTEL_EXPORTER_OTLP_ENDPOINT": f"{receiver.endpoint}/"}
+    )
+    done = run(CALL + "call()", **where, **(headers if same else {"OTEL_EXPORTER_OTLP_HEADERS": "x-tenant=b"}))
+    assert len(receiver.wait(3 if same else 1)) == (3 if same else 1)
+    assert len(done.calls) == (0 if same else 2)
