@@ -145,6 +145,9 @@ class Bench:
 
     def close(self) -> None:
         """Closes the clients and the loop."""
+        import openai  # noqa: PLC0415
+
+        openai._reset_client()  # the module keeps a client of its own, with the URL of this bench's server
         for name in ("openai", "azure", "anthropic", "vertex claude", *platforms("")):
             client, aclient = self.clients[name]
             if client is not None:

@@ -1,0 +1,36 @@
+"""What a wrapper does around the method that it stands for: a `Target` names its drive. Knows no provider, and no wrapt."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+from ..call import Target
+from ..recorder import Recorder
+from . import calls, connections, tools
+from .patch import Patch, Wrapper
+
+__all__ = ["DRIVES", "EITHER", "Patch"]
+
+DRIVES: dict[str, Callable[[Patch, Target, Recorder], Wrapper]] = {
+    "call": calls.call,
+    "acall": calls.acall,
+    "stream": calls.stream,
+    "astream": calls.astream,
+    "feed": calls.feed,
+    "mute": calls.mute,
+    "open": connections.opening,
+    "aopen": connections.aopening,
+    "connect": connections.connect,
+    "ask": connections.ask,
+    "aask": connections.aask,
+    "receive": connections.receive,
+    "areceive": connections.areceive,
+    "watch": connections.watch,
+    "awatch": connections.awatch,
+    "leave": connections.leave,
+    "tool": tools.tool,
+    "atool": tools.atool,
+    "untraced": tools.untraced,
+}
+EITHER = frozenset({"open", "ask", "receive", "watch", "tool"})
+"""Drives whose twin is taken by the target's own kind."""

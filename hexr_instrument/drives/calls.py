@@ -1,0 +1,187 @@
+"""The billed request, whole or streamed; the parsed bodies and events of it; and the spans that it makes superfluous."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+from .. import streams
+from ..budgets import BudgetExceeded
+from ..call import REGISTRATION, Provider, Target, mapping
+from ..guard import attempt, guarded, undo
+from ..recorder import CURRENT, Live, Recorder
+from .patch import Patch, Wrapper
+
+
+def _begin(
+    patch: Patch, target: Target, recorder: Recorder, instance: Any, args: tuple[Any, ...], kwargs: dict[str, Any]
+) -> Live | BudgetExceeded | None:
+    breaker = patch.breaker
+    if breaker is None:  # taken off while this call was on its way here
+        return None
+    live = attempt(breaker.failed, _begun, patch.provider, target, recorder, instance, args, kwargs)
+    if isinstance(live, Live):
+        live.breaker = breaker
+    return live
+
+
+def _begun(
+    provider: Provider, target: Target, recorder: Recorder, instance: Any, args: tuple[Any, ...], kwargs: dict[str, Any]
+) -> Live | BudgetExceeded | None:
+    request = provider.request(instance, args, kwargs, target.name)
+    if request is None:
+        return None
+    amended = None
+    hosts = recorder.config.stream_usage
+    if request.stream and provider.amend is not None and ("*" in hosts or request.host in hosts):
+        amended = guarded(provider.amend, args, kwargs, request)
+    registered = getattr(provider.owner(instance), REGISTRATION, None)
+    if (refusal := recorder.refusal(request, registered)) is not None:
+        return refusal
+    live = recorder.begin(request, registered)
+    live.amended = amended
+    return live
+
+
+def _settle(provider: Provider, live: Live, result: Any) -> None:
+    outcome = guarded(provider.outcome, result)
+    if outcome is not None and outcome.body is not None:
+        guarded(streams.follow, result, live, outcome.chunks)
+        streams.defer(outcome.body, live, outcome.late, held=outcome.chunks is not None)
+        return
+    if outcome is not None and outcome.payload is not None:
+        guarded(live.feed, outcome.payload)
+    live.end()
+
+
+def _failed(live: Live, error: BaseException) -> None:
+    if isinstance(error, GeneratorExit):
+        live.entered.clear()  # a coroutine closed from another context: there is nothing here to put back
+    undo(live.entered)
+    guarded(live.end, error)
+
+
+def call(patch: Patch, target: Target, recorder: Recorder) -> Wrapper:
+    """A function whose one call is one billed request."""
+    provider = patch.provider
+
+    def wrapper(wrapped: Callable[..., Any], instance: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
+        live = guarded(_begin, patch, target, recorder, instance, args, kwargs)
+        if isinstance(live, BudgetExceeded):  # on purpose, and outside of every guard: nothing is sent
+            raise live
+        if live is None:
+            return wrapped(*args, **kwargs)
+        guarded(recorder.enter, live)
+        args, kwargs = live.amended or (args, kwargs)
+        try:
+            result = wrapped(*args, **kwargs)
+        except BaseException as error:  # the caller's own, also a cancellation: noted and raised again
+            _failed(live, error)
+            raise
+        undo(live.entered)
+        guarded(_settle, provider, live, result)
+        return result
+
+    return wrapper
+
+
+def acall(patch: Patch, target: Target, recorder: Recorder) -> Wrapper:
+    """The same, awaited."""
+    provider = patch.provider
+
+    async def wrapper(wrapped: Callable[..., Any], instance: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
+        live = guarded(_begin, patch, target, recorder, instance, args, kwargs)
+        if isinstance(live, BudgetExceeded):  # on purpose, and outside of every guard: nothing is sent
+            raise live
+        if live is None:
+            return await wrapped(*args, **kwargs)
+        guarded(recorder.enter, live)
+        args, kwargs = live.amended or (args, kwargs)
+        try:
+            result = await wrapped(*args, **kwargs)
+        except BaseException as error:  # the caller's own, also a cancellation: noted and raised again
+            _failed(live, error)
+            raise
+        undo(live.entered)
+        guarded(_settle, provider, live, result)
+        return result
+
+    return wrapper
+
+
+def stream(patch: Patch, target: Target, recorder: Recorder) -> Wrapper:
+    """A target that is a generator function: nothing is sent before the first chunk is asked for."""
+
+    def chunks(wrapped: Callable[..., Any], instance: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
+        live = guarded(_begin, patch, target, recorder, instance, args, kwargs)
+        if isinstance(live, BudgetExceeded):  # on purpose, and outside of every guard: nothing is sent
+            raise live
+        if live is None:
+            yield from wrapped(*args, **kwargs)
+            return
+        yield from streams.passed_on(wrapped(*args, **kwargs), live, feed=True)
+
+    def wrapper(wrapped: Callable[..., Any], instance: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
+        return chunks(wrapped, instance, args, kwargs)
+
+    return wrapper
+
+
+def astream(patch: Patch, target: Target, recorder: Recorder) -> Wrapper:
+    """A target that is a coroutine function whose result is an asynchronous generator."""
+
+    async def wrapper(wrapped: Callable[..., Any], instance: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
+        live = guarded(_begin, patch, target, recorder, instance, args, kwargs)
+        if isinstance(live, BudgetExceeded):  # on purpose, and outside of every guard: nothing is sent
+            raise live
+        if live is None:
+            return await wrapped(*args, **kwargs)
+        guarded(recorder.enter, live)
+        try:
+            chunks = await wrapped(*args, **kwargs)
+        except BaseException as error:  # the caller's own, also a cancellation: noted and raised again
+            _failed(live, error)
+            raise
+        undo(live.entered)
+        return guarded(streams.AsyncChunks, chunks, live, feed=True) or chunks
+
+    return wrapper
+
+
+def feed(patch: Patch, target: Target, recorder: Recorder) -> Wrapper:
+    """A parsed body or an event: it belongs to its response's call, or else to the one under way."""
+
+    def feed(kwargs: dict[str, Any]) -> Live | None:
+        """The call whose added usage chunk this is, if it is one."""
+        live = streams.live_of(kwargs.get("response")) or CURRENT.get()
+        if live is None:
+            return None
+        data: Any = kwargs.get("data")
+        live.feed(data)
+        if live.amended is None:
+            return None
+        added = live.call.request.format.usage_only
+        if added is not None and added(data):
+            return live
+        if mapping(data).get("usage", live) is None:  # asking for usage puts a null into each other chunk
+            del data["usage"]
+        return None
+
+    def wrapper(wrapped: Callable[..., Any], instance: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
+        live = guarded(feed, kwargs)
+        result = wrapped(*args, **kwargs)
+        if live is not None:
+            live.hidden = result
+        return result
+
+    return wrapper
+
+
+def mute(patch: Patch, target: Target, recorder: Recorder) -> Wrapper:
+    """An SDK's own span for a request that is already recorded."""
+
+    def wrapper(wrapped: Callable[..., Any], instance: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
+        live = CURRENT.get()
+        return wrapped(*args, **kwargs) if live is None or guarded(getattr, live, "quiet") else None
+
+    return wrapper
