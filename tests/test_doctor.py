@@ -20,7 +20,8 @@ from hexr_instrument import health, pricing
 from hexr_instrument.boot import boot_directory
 from hexr_instrument.config import Config, Endpoint
 from hexr_instrument.demo.receiver import OtlpReceiver
-from hexr_instrument.report import doctor, probe
+from hexr_instrument.report import doctor
+from hexr_instrument.report.doctor import delivery, probe, sdks
 from hexr_instrument.store import Store
 
 CALL = """
@@ -123,10 +124,10 @@ def test_an_sdk_that_is_not_recorded_is_named_with_its_reason(
     source: str, status: int, words: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """An installed SDK whose calls are lost is a problem; one that the program could not import either is none."""
-    tables = [each for each in doctor.PROVIDERS if each.module.startswith("openai")]
-    monkeypatch.setattr(doctor, "PROVIDERS", tables)
+    tables = [each for each in sdks.PROVIDERS if each.module.startswith("openai")]
+    monkeypatch.setattr(sdks, "PROVIDERS", tables)
     environ = clean_environment(**fake_openai(tmp_path, source))
-    section = doctor._sdks(Config.from_env(environ), environ, quick=False)
+    section = sdks.recorded(Config.from_env(environ), environ, quick=False)
     (finding,) = section.findings
     assert finding.level == ("problem" if status else "note")
     assert words in finding.text
@@ -179,7 +180,7 @@ def test_an_endpoint_that_says_no_is_a_problem(receiver: OtlpReceiver, status: i
     """Whatever it says, the screen says it."""
     receiver.fail(status)
     environ = {"OTEL_EXPORTER_OTLP_ENDPOINT": receiver.endpoint}
-    (finding,) = doctor._telemetry(Config.from_env(environ), environ, quick=False).findings
+    (finding,) = delivery.telemetry(Config.from_env(environ), environ, quick=False).findings
     assert finding.level == "problem"
     assert f"HTTP {status}" in finding.text
 
@@ -291,6 +292,26 @@ def test_calls_that_are_about_to_be_dropped_are_a_problem(tmp_path: Path) -> Non
     status, data = quick(tmp_path / "store", OTEL_EXPORTER_OTLP_ENDPOINT=endpoint)
     assert status == 1
     assert "1 call waits" in data["problems"][0]
+    status, data = quick(tmp_path / "store")
+    assert status == 1
+    assert "for another endpoint than this environment's: beyond 48 h" in data["problems"][0]
+
+
+def test_a_store_of_delivered_calls_only_is_not_said_to_wait_for_a_first_one(tmp_path: Path) -> None:
+    """Where calls leave for an endpoint, an empty store is as it should be, and says so."""
+    environ = {"OTEL_EXPORTER_OTLP_ENDPOINT": f"http://127.0.0.1:{closed_port()}"}
+    _, data = quick(tmp_path / "store", **environ)
+    assert "no calls here, only until delivered" in texts(data, "store", "ok")
+    _, data = quick(tmp_path / "store")
+    assert "no calls yet, kept 90 d" in texts(data, "store", "ok")
+
+
+@pytest.mark.skipif(not Path("/proc/self").exists(), reason="Linux's /proc is what cannot be written, by nobody")
+def test_a_store_where_nothing_can_be_written_is_not_a_full_disk() -> None:
+    """Even root can make no directory in /proc: the calls stay in memory, and that is what is said."""
+    status, data = quick(Path("/proc/hexr"))
+    assert status == 1
+    assert "/proc/hexr cannot be written: calls are kept in memory only" in data["problems"][0]
 
 
 def test_what_was_dropped_is_summed_by_reason(tmp_path: Path) -> None:
@@ -388,7 +409,9 @@ def test_models_without_a_price_are_named(tmp_path: Path) -> None:
     )
     status, data = quick(store.directory)
     assert status == 0
-    assert "acme-1 at openai (2), other at openai (1)" in texts(data, "prices", "note")
+    assert "unpriced calls: acme-1 at openai (2), other at openai (1); `hexr-instrument prices MODEL` says" in texts(
+        data, "prices", "note"
+    )
     assert [each["calls"] for each in data["sections"]["prices"]["unpriced"]] == [2, 1]
 
 

@@ -1,0 +1,109 @@
+"""What becomes of each SDK: one interpreter for each that is installed tells."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+from collections.abc import Mapping
+from importlib.metadata import PackageNotFoundError, version
+from typing import Any
+
+from ... import boot, redact
+from ...call import Provider
+from ...config import Config
+from ...providers import PROVIDERS
+from .section import Finding, Section
+
+PATIENCE = 60.0
+"""Seconds that an SDK may take to be imported: some need ten on a small machine."""
+
+
+def recorded(config: Config, environ: Mapping[str, str], *, quick: bool) -> Section:
+    """Each SDK that is installed: its version, and whether its calls are recorded."""
+    section = Section("SDKs")
+    packages: dict[str, list[Provider]] = {}
+    for provider in PROVIDERS:
+        packages.setdefault(_package(provider), []).append(provider)
+    versions = {name: _version(name) for name in packages}
+    children: dict[str, subprocess.Popen[str]] = {}
+    if not quick and not config.disabled:
+        children = {name: _child(packages[name], environ) for name, installed in versions.items() if installed}
+    for name, installed in versions.items():
+        data: dict[str, Any] = {"version": installed, "recorded": None}
+        section.data[name] = data
+        if name in children:
+            level, words = _verdict(packages[name], children[name])
+            data["recorded"] = level == "ok"
+            section.findings.append(Finding(level, f"{name} {installed}: {words}"))
+        elif installed is not None:
+            why = "not recorded, as nothing is" if config.disabled else "not tried (--quick)"
+            section.note(f"{name} {installed}: {why}")
+    if absent := [name for name, installed in versions.items() if installed is None]:
+        section.note(f"not installed: {', '.join(absent)}")
+    return section
+
+
+def _package(provider: Provider) -> str:
+    """The distribution that a table is for: its own, or that of another table of the same SDK."""
+    top = provider.module.partition(".")[0]
+    same = (provider, *(each for each in PROVIDERS if each.module.partition(".")[0] == top))
+    return next((each.direct.package for each in same if each.direct is not None), top)
+
+
+def _version(package: str) -> str | None:
+    try:
+        return version(package)
+    except PackageNotFoundError:
+        return None
+
+
+def _child(tables: list[Provider], environ: Mapping[str, str]) -> subprocess.Popen[str]:
+    """An interpreter under the boot file that imports one SDK; see `hexr_instrument/imported.py`."""
+    # `-c` puts the working directory first on sys.path: nothing may be imported from there.
+    code = "import sys; sys.path[:1] == [''] and sys.path.pop(0); from hexr_instrument import imported; "
+    code += "imported.main(*sys.argv[1:])"
+    return subprocess.Popen(  # noqa: S603
+        [sys.executable, "-c", code, *(each.name for each in tables)],
+        env=boot.environment(environ, {}),
+        stdin=subprocess.DEVNULL,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+        errors="replace",
+    )
+
+
+def _verdict(tables: list[Provider], child: subprocess.Popen[str]) -> tuple[str, str]:
+    """What became of one SDK: level and words."""
+    try:
+        out, err = child.communicate(timeout=PATIENCE)
+    except subprocess.TimeoutExpired:
+        child.kill()
+        child.communicate()
+        return "note", f"not known: its import takes longer than {PATIENCE:g} s"
+    found = {each["table"]: each for each in map(_answer, out.splitlines()) if each is not None}
+    first = found.get(tables[0].name)
+    if first is None or first["absent"] is not None:
+        last = (err.strip() or "no reason given").rpartition("\n")[2]
+        return "note", f"cannot be imported: {redact.text(last if first is None else first['absent'])}"
+    if not first["booted"]:
+        return "problem", "not recorded: the boot file is not run (another sitecustomize is before it on PYTHONPATH)"
+    there = [each for each in found.values() if each["absent"] is None]
+    left = "; ".join(f"{name}: {why}" for each in there for name, why in each["left"].items())
+    left = left or "; ".join(each["table"] for each in there if not each["patched"]) or "; ".join(there[-1]["faults"])
+    methods = sum(len(each["patched"]) for each in there)
+    if not first["patched"]:
+        return "problem", f"not recorded: {left or 'no reason is known'}"
+    if left:
+        return "problem", f"recorded in part; left alone: {left}"
+    return "ok", f"recorded ({methods} methods)"
+
+
+def _answer(line: str) -> dict[str, Any] | None:
+    """What a line of the child says, if it is not one of the SDK's own."""
+    try:
+        said: dict[str, Any] | None = json.loads(line)
+    except (ValueError, RecursionError):
+        return None
+    return said if isinstance(said, dict) and "table" in said else None
