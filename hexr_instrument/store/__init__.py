@@ -6,6 +6,7 @@ made anew.
 
 from __future__ import annotations
 
+from array import array
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from datetime import timezone, tzinfo
@@ -20,6 +21,7 @@ from .lines import Facet
 from .purge import Purged, purge
 from .query import COLUMNS, FOREVER, STATUSES, TIMES, Filter, Record, Row, amounts, costs, fold, records
 from .reprice import Change, Pricing, reprice
+from .timeline import Point, latencies, timeline
 from .waiting import Waiting, waiting
 from .write import prune, take_in, take_in_all
 
@@ -32,6 +34,7 @@ __all__ = [
     "Change",
     "Facet",
     "Filter",
+    "Point",
     "Pricing",
     "Purged",
     "Record",
@@ -203,6 +206,32 @@ class Store:
         """
         with reading(self.path) as connection:
             return records(connection, limit, only or Filter()) if connection else []
+
+    def timeline(self, only: Filter, step: int) -> list[Point]:
+        """The sums of each step of time that has calls, in order.
+
+        Args:
+            only: Which calls count, by time and by what calls have in common: no run, label or mismatch.
+            step: The length of a step in nanoseconds, counted from the epoch; days are the quickest.
+
+        Raises:
+            StoreError: the store cannot be read.
+        """
+        with reading(self.path) as connection:
+            return list(timeline(connection, only, step)) if connection else []
+
+    def latencies(self, only: Filter, step: int) -> dict[int, array[int]]:
+        """For the start of each step of time, how long the calls that succeeded took; nanoseconds, in no order.
+
+        Args:
+            only: As for `timeline`.
+            step: As for `timeline`.
+
+        Raises:
+            StoreError: the store cannot be read.
+        """
+        with reading(self.path) as connection:
+            return latencies(connection, only, step) if connection else {}
 
     def mismatched(self, only: Filter | None = None) -> int:
         """How many calls have counts that do not add up to the provider's own total.

@@ -79,6 +79,8 @@ class Filter:
     """(name, value) of a column, a label or a resource attribute; several values of one name are alternatives."""
     mismatched: bool = False
     """Whether only calls count whose tokens do not add up to the provider's own total."""
+    trace: str | None = None
+    """32 hexadecimal digits; for single calls only. There is no index: bounds of time make it quick."""
 
     def wanted(self) -> dict[str, tuple[str, ...]]:
         """The values of `where`, by name."""
@@ -190,7 +192,7 @@ def costs(connection: sqlite3.Connection, by: Sequence[str], only: Filter, zone:
 
 
 def _rows(connection: sqlite3.Connection, by: Sequence[str], only: Filter, zone: tzinfo) -> Iterator[Row]:
-    facets = _facets(connection, only)
+    facets = facets_of(connection, only)
     wanted = only.slow()
     slow = [name for name in dict.fromkeys((*by, *wanted)) if name not in FACET_COLUMNS and name not in TIMES]
     run = last_run(connection) if only.run == "last" else only.run
@@ -237,7 +239,8 @@ def _row(group: tuple[str | None, ...], facet: Facet, values: Sequence[Any]) -> 
     )
 
 
-def _facets(connection: sqlite3.Connection, only: Filter) -> dict[int, Facet]:
+def facets_of(connection: sqlite3.Connection, only: Filter) -> dict[int, Facet]:
+    """The facets whose calls a filter admits, as far as they know."""
     rows = connection.execute(f"SELECT id, {', '.join(Facet._fields)} FROM facets")  # noqa: S608
     facets = {row[0]: Facet(*row[1:]) for row in rows}
     return {key: facet for key, facet in facets.items() if only.admits(facet)}
@@ -253,10 +256,10 @@ def _has_days(connection: sqlite3.Connection, by: Sequence[str], zone: tzinfo) -
     """Whether the sums of UTC days answer: they are there, and nobody asks for hours or for days elsewhere."""
     if "hour" in by or ("day" in by and str(zone) != "UTC"):
         return False
-    return _has(connection, "daily")
+    return has(connection, "daily")
 
 
-def _has(connection: sqlite3.Connection, name: str) -> bool:
+def has(connection: sqlite3.Connection, name: str) -> bool:
     """Whether the store has this table or index: one that was last written by an earlier version may lack it."""
     return bool(connection.execute("SELECT 1 FROM sqlite_master WHERE name = ?", (name,)).fetchone())
 
@@ -320,7 +323,7 @@ def _sums_by_segment(
             segments[number] = texts(resource) | dict(zip(SEGMENT_COLUMNS, values, strict=True))
     chosen = f"facet, {segment}, {labels}, {_SUMS}"
     if mismatched:
-        if run is None and _has(connection, "calls_mismatched"):
+        if run is None and has(connection, "calls_mismatched"):
             source = "calls INDEXED BY calls_mismatched WHERE"
         source = f"{source} {_MISMATCHED} AND"
     query = f"SELECT {chosen} FROM {source} start >= ? AND start < ? GROUP BY 1, 2, 3"  # noqa: S608
@@ -367,8 +370,8 @@ def last_run(connection: sqlite3.Connection) -> str:
 
 def records(connection: sqlite3.Connection, limit: int, only: Filter) -> list[Record]:
     """The newest calls, the newest first; see `Store.calls`."""
-    facets = _facets(connection, only)
-    if only.run is None and not only.mismatched and not only.slow():
+    facets = facets_of(connection, only)
+    if only.run is None and only.trace is None and not only.mismatched and not only.slow():
         # The newest of each facet, then the newest of these: quick however rare the wanted calls are.
         newest = heapq.nlargest(limit, _newest(connection, facets, limit, only))
         condition, values = f"calls.rowid IN ({', '.join(str(rowid) for _, rowid in newest)})", list[Any]()
@@ -391,7 +394,7 @@ def records(connection: sqlite3.Connection, limit: int, only: Filter) -> list[Re
 
 def amounts(connection: sqlite3.Connection, only: Filter, *names: str) -> Iterator[tuple[Any, ...]]:
     """One tuple for each call, in no order: its rowid, its facet, then the columns of these names; see `Store.each`."""
-    facets = _facets(connection, only)
+    facets = facets_of(connection, only)
     there = columns(connection)
     chosen = ", ".join(f"calls.{name}" if name in there else "NULL" for name in names)
     if only == Filter():
@@ -419,6 +422,9 @@ def _condition(connection: sqlite3.Connection, facets: Iterable[int], only: Filt
             path = ['$."' + name.replace('"', "") + '"'] * 2
         parts.append(f"coalesce({column}, '') IN ({', '.join('?' * len(wanted))})")
         bound += [*path, *wanted]
+    if only.trace is not None:
+        parts.append("calls.trace = ?")
+        bound.append(bytes.fromhex(only.trace))
     if only.mismatched:
         parts.append(_MISMATCHED)
     return " AND ".join(parts), bound
