@@ -8,10 +8,11 @@ import threading
 from types import ModuleType
 
 from . import context, engine, provider, signals, start
+from .agents import Invocation
 from .call import Caller
 from .config import Config
 from .guard import guarded
-from .recorder import Invocation, Recorder
+from .recorder import Recorder
 
 _recorder: Recorder | None = None
 _off = False
