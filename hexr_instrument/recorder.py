@@ -160,6 +160,8 @@ class Recorder:
         if origin is None:
             scope = context.current()
             invocation = None if scope is None else scope.invocation
+            if invocation is not None:
+                invocation.turn()
             origin = Origin(self.caller(registered, scope), self.parent(), request.model, invocation)
             around = None
         else:
