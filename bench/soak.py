@@ -24,7 +24,7 @@ hexr_instrument.instrument()
 import openai
 
 from hexr_instrument import guard, hexr_agent, hexr_role, hub
-from hexr_instrument.recorder import CURRENT, Live
+from hexr_instrument.live import CURRENT, Live
 
 httpx = getattr(openai._base_client, "httpx2", None) or openai._base_client.httpx
 PAGE = os.sysconf("SC_PAGE_SIZE")

@@ -20,17 +20,16 @@ _HOMES = {
     "CostReport": "report.data",
     "CostRow": "report.data",
     "costs": "report.data",
-    "current_caller": "context",
+    "current_caller": "api",
     "flush": "hub",
     "instrument": "hub",
     "uninstrument": "hub",
 }
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from .api import hexr_agent, hexr_labels, hexr_role, hexr_tenant
+    from .api import current_caller, hexr_agent, hexr_labels, hexr_role, hexr_tenant
     from .budgets import BudgetExceeded
     from .call import Caller
-    from .context import current_caller
     from .direct import HexrError, LLMResponse
     from .hub import flush, instrument, uninstrument
     from .llm import hexr_llm

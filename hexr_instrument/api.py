@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from . import hub
+from . import context, hub
+from .call import Caller
 from .context import LIMIT, Change, Scoped
 from .guard import guarded
 
@@ -64,6 +65,12 @@ def hexr_labels(**labels: str) -> Scoped:
         TypeError: a value is not a string.
     """
     return _scoped(Change(labels=tuple((name, _value(name, value)) for name, value in sorted(labels.items()))))
+
+
+def current_caller() -> Caller:
+    """The agent, role, tenant and labels that a call made here would be recorded with by the `hexr_*` scopes."""
+    guarded(hub.ensure)
+    return context.current_caller()
 
 
 def _scoped(change: Change) -> Scoped:

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import hashlib
+import json
 import os
 import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TypeVar
+from typing import Any, TypeVar, cast
 
 from .private import own_folder
 
@@ -54,6 +55,18 @@ VARIABLES = (
     Variable("HEXR_AGENT_NAME", "OTEL_SERVICE_NAME", "Agent of calls outside of any `hexr_agent`."),
     Variable("HEXR_AGENT_ROLE", "none", "Role of calls for which nothing else names one."),
     Variable("HEXR_AGENT_TENANT", "none", "Tenant of calls for which nothing else names one."),
+    Variable(
+        "HEXR_AGENT_ROLLOVER",
+        "1h",
+        "How long an agent's span lasts, such as `30m`: then it ends with its totals so far, and the agent goes on in "
+        "a linked trace. `off` for one span, however long it runs.",
+    ),
+    Variable(
+        "HEXR_CALLER",
+        "none",
+        "Who started this process, as JSON: set by a recorded program for the processes that it starts in a `hexr_*` "
+        "scope. HEXR_AGENT_NAME and the like, where they are set anew for the child, win.",
+    ),
     Variable("HEXR_RUN", "a new one for each launch", "The run that calls belong to; the launcher sets it."),
     Variable("HEXR_LABELS", "none", "Labels on every record: `team=search,env=prod`."),
     Variable(
@@ -199,6 +212,32 @@ def _models(value: str) -> tuple[tuple[str, str], ...]:
     return pairs
 
 
+CALLER = "HEXR_CALLER"
+CALLER_VARIABLES = {"agent": "HEXR_AGENT_NAME", "role": "HEXR_AGENT_ROLE", "tenant": "HEXR_AGENT_TENANT"}
+"""Field of a caller -> the variable that stands for it where no scope does."""
+
+
+def _caller(environ: Mapping[str, str]) -> dict[str, Any]:
+    """What HEXR_CALLER says, without the fields whose variable somebody has changed since it was written."""
+    try:
+        said: Any = json.loads(environ.get(CALLER) or "{}")
+    except (ValueError, RecursionError):
+        return {}
+    if not isinstance(said, dict):
+        return {}
+    found: dict[str, Any] = {str(name): value for name, value in cast("dict[Any, Any]", said).items()}
+    seen: Any = found.pop("seen", None)
+    if isinstance(seen, dict):
+        for name, variable in CALLER_VARIABLES.items():
+            if cast("dict[Any, Any]", seen).get(name) != environ.get(variable):
+                found.pop(name, None)
+    return found
+
+
+def _rollover(value: str) -> float | None:
+    return None if value.strip().lower() in ("off", "0") else seconds(value)
+
+
 def _path(value: str) -> str:
     return os.path.abspath(os.path.expanduser(value.strip()))
 
@@ -316,6 +355,10 @@ class Config:
     role: str | None
     tenant: str | None
     labels: tuple[tuple[str, str], ...]
+    caller: dict[str, Any]
+    """Who started this process, as `carry` spells it; empty if nobody said."""
+    rollover: float | None
+    """Seconds after which an agent's span gives way to the next; None for never."""
     run: str | None
     """The run that the launcher gave this process; None where there was no launcher."""
     exit_timeout: float
@@ -410,6 +453,8 @@ class Config:
             role=read("HEXR_AGENT_ROLE", _name, None),
             tenant=read("HEXR_AGENT_TENANT", _name, None),
             labels=read("HEXR_LABELS", _labels, ()),
+            caller=_caller(env),
+            rollover=read("HEXR_AGENT_ROLLOVER", _rollover, 3600.0),
             run=read("HEXR_RUN", _name, None),
             exit_timeout=read("HEXR_EXIT_TIMEOUT", _timeout, 2.0),
             signals=read("HEXR_SIGNALS", _choice("wait", "off"), "wait") == "wait",

@@ -34,6 +34,10 @@ class Invocation(Protocol):
         """What puts back the context that it was entered in."""
         ...
 
+    def turn(self) -> None:
+        """Lets a span that has lasted long enough give way to the next one."""
+        ...
+
     def end(self, error: BaseException | None) -> None:
         """Ends the span with its totals."""
         ...
@@ -55,16 +59,31 @@ _SCOPE: ContextVar[Scope | None] = ContextVar("hexr_scope", default=None)
 
 invoke: Callable[[Caller], Invocation] | None = None
 """Starts an agent's span; the recorder sets it, so that scopes work the same while nothing records."""
+parent: Callable[[], tuple[int, int, bool] | None] | None = None
+"""Trace id, span id and sampling of the span around this point; the recorder sets it."""
+on_first: Callable[[], object] | None = None
+"""Is called when the first scope is entered: then callers have to be carried to other threads and processes."""
+
+
+base: Scope | None = None
+"""Who started this process, if it was started in a scope: what is around everything here."""
 
 
 def current() -> Scope | None:
     """The innermost scope of this context."""
-    return _SCOPE.get()
+    return _SCOPE.get() or base
+
+
+def put(scope: Scope | None) -> Scope | None:
+    """Makes a scope the innermost one of this context, none for None; returns the one that was, to put it back."""
+    before = _SCOPE.get()
+    _SCOPE.set(scope)
+    return before
 
 
 def current_caller() -> Caller:
     """The agent, role, tenant and labels that a call made here would be recorded with by the `hexr_*` scopes."""
-    scope = _SCOPE.get()
+    scope = current()
     return NOBODY if scope is None else scope.caller
 
 
@@ -97,7 +116,9 @@ def enter(change: Change) -> Scope | None:
 
 
 def _made(change: Change) -> Scope:
-    outer = _SCOPE.get()
+    if on_first is not None:
+        guarded(on_first)
+    outer = current()
     caller = change.apply(NOBODY if outer is None else outer.caller)
     started = invoke(caller) if change.agent is not None and change.span and invoke is not None else None
     invocation = started if started is not None else (None if outer is None else outer.invocation)
@@ -159,26 +180,50 @@ class Scoped:
         self.__exit__(kind, error, trace)
 
     def __call__(self, function: F) -> F:
-        """The function, run inside of this scope at each call.
+        """The function, run inside of this scope at each call; of a class, calls of its instances run inside.
 
         Raises:
-            TypeError: what is decorated is not a function.
+            TypeError: what is decorated can not be called, or is a class whose instances can not.
         """
-        if not callable(function) or inspect.isclass(function):
-            raise TypeError(f"decorate a function or a method, not {function!r}")
+        whole: Any = function
+        if isinstance(whole, staticmethod | classmethod):  # whichever of the two decorators is the outer one
+            inner: Any = whole.__func__  # pyright: ignore[reportUnknownMemberType, reportUnknownVariableType]
+            return cast("F", type(whole)(self(inner)))  # pyright: ignore[reportUnknownArgumentType]
+        if isinstance(function, type):
+            return self._on_class(function)
+        if not callable(function):
+            raise TypeError(f"decorate a function, a method or a class with __call__, not {function!r}")
         return guarded(_within, function, self._change) or function
+
+    def _on_class(self, kind: Any) -> Any:
+        members: list[dict[str, Any]] = [each.__dict__ for each in kind.__mro__]
+        call: Any = next((each["__call__"] for each in members if "__call__" in each), None)
+        if call is None:
+            raise TypeError(
+                f"{kind.__qualname__} has no __call__: decorate the method that runs, or use `with` where it is called"
+            )
+        kind.__call__ = self(call)
+        return kind
 
 
 def _within(function: F, change: Change) -> F:
-    if inspect.isasyncgenfunction(function):
-        wrapped = _async_generator(function, change)
-    elif inspect.iscoroutinefunction(function):
-        wrapped = _coroutine(function, change)
-    elif inspect.isgeneratorfunction(function):
-        wrapped = _generator(function, change)
-    else:
-        wrapped = _plain(function, change)
-    return cast("F", functools.wraps(function)(wrapped))
+    return cast("F", functools.wraps(function)(within(function, change)))
+
+
+def within(function: Callable[..., Any], change: Change) -> Callable[..., Any]:
+    """A function of the same kind (sync, async, generator, async generator) that runs the other one in a scope."""
+    if _is(inspect.isasyncgenfunction, function):
+        return _async_generator(function, change)
+    if _is(inspect.iscoroutinefunction, function):
+        return _coroutine(function, change)
+    if _is(inspect.isgeneratorfunction, function):
+        return _generator(function, change)
+    return _plain(function, change)
+
+
+def _is(kind: Callable[[object], bool], function: Callable[..., Any]) -> bool:
+    """Whether a function is of a kind, or an object whose class has a `__call__` of that kind."""
+    return kind(function) or kind(type(function).__call__)
 
 
 class Entered:

@@ -7,11 +7,12 @@ import sys
 import threading
 from types import ModuleType
 
-from . import context, engine, provider, signals, start
+from . import carry, context, engine, provider, signals, start
+from .agents import Invocation
 from .call import Caller
 from .config import Config
 from .guard import guarded
-from .recorder import Invocation, Recorder
+from .recorder import Recorder
 
 _recorder: Recorder | None = None
 _off = False
@@ -29,9 +30,17 @@ def recorder() -> Recorder | None:
             if config.disabled:
                 return None
             _recorder = Recorder(config)
+            started = carry.heard(config.caller) if config.caller else None
+            if started is not None and context.base is None:
+                context.base = started.scope()
             if config.exports and config.signals:
                 signals.catch()
         context.invoke = _invoke
+        context.parent = _recorder.parent
+        if context.current() is not None:  # in a process that was started in a scope
+            guarded(carry.install)
+        elif not carry.installed():
+            context.on_first = carry.install
     return _recorder
 
 
@@ -68,6 +77,7 @@ def instrument() -> None:
         if any(module in sys.modules for module in start.MODULES):
             guarded(provider.offer_provider, made)
         guarded(engine.patch_loaded, made)
+        guarded(carry.celery.connect)
 
 
 def ensure() -> None:
@@ -81,7 +91,8 @@ def uninstrument() -> None:
     global _off
     _off = True
     guarded(engine.unpatch)
-    context.invoke = None
+    context.invoke = context.parent = None
+    guarded(carry.remove)
     guarded(flush, 2.0)
 
 

@@ -6,10 +6,7 @@ import contextlib
 import os
 import secrets
 import sys
-import threading
 import time
-from collections.abc import Callable
-from contextvars import ContextVar
 from dataclasses import replace
 from typing import Any
 
@@ -19,10 +16,11 @@ from opentelemetry.context import _SUPPRESS_INSTRUMENTATION_KEY
 from opentelemetry.trace import NonRecordingSpan, Span, SpanContext, SpanKind, Status, StatusCode, TraceFlags
 
 from . import budgets, content, context, guard, health, names, pricing, private, telemetry
-from .call import Call, Caller, Content, Request, Response
+from .call import Call, Caller, Request, Response
 from .config import Config
-from .guard import Breaker, attempt, guarded, say
+from .guard import attempt, guarded, say
 from .journal import Journal
+from .live import CURRENT, Live
 from .owed import Origin, Owed
 from .redact import Redactor
 from .worker import Worker
@@ -31,190 +29,6 @@ RUN = secrets.token_hex(8)
 """This process's own run, where no launcher gave one."""
 
 _NO_CONTENT = (False, False)
-
-CURRENT: ContextVar[Live | None] = ContextVar("hexr_call", default=None)
-"""The call whose request is under way in this context; between two chunks of a stream there is none."""
-
-
-class Live:
-    """A call that has started and not yet ended."""
-
-    __slots__ = (
-        "__weakref__",
-        "_ended",
-        "_lock",
-        "amended",
-        "breaker",
-        "call",
-        "clock",
-        "entered",
-        "faulty",
-        "generation",
-        "hidden",
-        "invocation",
-        "recorder",
-        "span",
-        "unread",
-        "whole",
-    )
-
-    def __init__(self, recorder: Recorder, call: Call, span: Span | None, invocation: Any) -> None:
-        self.recorder = recorder
-        self.call = call
-        self.span = span
-        """The span of the program's own provider, whose pipeline delivers it; None where the record is exported."""
-        self.invocation = invocation
-        self.clock = time.perf_counter_ns()
-        self.entered: list[tuple[Callable[[Any], Any], Any]] = []
-        """What takes back, from last to first, that this is the current call of its context."""
-        self.amended: tuple[tuple[Any, ...], dict[str, Any]] | None = None
-        """The arguments of the request where they are not the caller's own: with usage asked for."""
-        self.hidden: Any = None
-        """The parsed chunk that the caller did not ask for."""
-        self.generation = recorder.worker.generation
-        self.breaker: Breaker | None = None
-        """What counts the faults of this call's provider."""
-        self.faulty = False
-        """Whether a step of ours failed in this call."""
-        self.unread = False
-        """Whether a stream ended before anything of it was read."""
-        self.whole = False
-        """Whether a stream was read to its end."""
-        self._ended = False
-        self._lock = threading.RLock()
-
-    @property
-    def quiet(self) -> bool:
-        """Whether the request itself is no call and leaves no span."""
-        return self.call.request.billing in ("quiet", "job")
-
-    def blame(self) -> None:
-        """Notes that a step of ours failed in this call."""
-        self.faulty = True
-
-    def feed(self, data: Any) -> None:
-        """Takes a parsed body or, of a stream, one event; a fault of its reader counts against the provider."""
-        attempt(self.blame, self._feed, data)
-
-    def _feed(self, data: Any) -> None:
-        call = self.call
-        if self._ended or data is None:
-            return
-        if not call.request.stream:
-            call.payload = data
-            return
-        wire = call.request.format
-        if call.first_chunk is None and wire.substance(data):
-            call.first_chunk = time.perf_counter_ns() - self.clock
-        call.payload = wire.fold(call.payload, data)
-        if call.content is not None and wire.content is not None:
-            call.heard = guarded(self._hear, wire.content, data) or call.heard
-
-    def _hear(self, reader: Content, data: Any) -> Any:
-        return reader.fold(self.call.heard, content.plain(data))
-
-    def end(self, error: BaseException | None = None, *, at: int | None = None) -> None:
-        """Ends the call, once; later calls do nothing, nor does a forked child's end of its parent's call.
-
-        Args:
-            error: What ended it, if it was not its own completion.
-            at: `perf_counter_ns` at the end, if that is not now.
-        """
-        if self.generation != self.recorder.worker.generation:
-            return
-        with self._lock:
-            if self._ended:
-                return
-            self._ended = True
-        self.call.end = self.call.start + (at or time.perf_counter_ns()) - self.clock
-        attempt(self.blame, self.recorder.finish, self, error)
-        if self.breaker is not None:
-            guarded(self.breaker.failed if self.faulty else self.breaker.worked)
-
-
-class Invocation:
-    """A running agent: its span and the totals of the calls under it."""
-
-    def __init__(self, recorder: Recorder, caller: Caller) -> None:
-        self._recorder = recorder
-        self._caller = caller = recorder.redact.caller(caller)
-        self._lock = threading.RLock()
-        self._generation = recorder.worker.generation
-        self._start = time.time_ns()
-        self._clock = time.perf_counter_ns()
-        self._totals = [0, 0, 0]
-        self._calls = self._priced = 0
-        before = otel.get_current()
-        self.entered: list[tuple[Any, Any]] = []
-        """What puts back the context that it was entered in, whatever else fails."""
-        self._parent = recorder.parent()
-        self._theirs: Span | None = None
-        theirs = recorder.their_tracer()
-        if theirs is not None:
-            self._theirs = theirs.start_span(
-                f"{names.INVOKE_AGENT} {caller.agent}",
-                kind=SpanKind.INTERNAL,
-                attributes=telemetry.attributes(self._record(None)),
-            )
-            found = self._theirs.get_span_context()
-            self.span = (found.trace_id, found.span_id, found.trace_flags.sampled)
-        else:
-            trace_id, parent_id, sampled = self._parent or (0, None, None)
-            trace_id, span_id = new_ids(trace_id)
-            self.span = (trace_id, span_id, recorder.sampled(trace_id, parent=sampled))
-            self._parent_id = parent_id
-        if recorder.shares_context():
-            self.entered.append((otel.attach, before))
-            otel.attach(trace.set_span_in_context(self._theirs or ids_only(self.span)))
-
-    def add(self, call: Call) -> None:
-        """Counts one finished call; a forked child's are not its parent's."""
-        if self._generation != self._recorder.worker.generation:
-            return
-        usage = call.response.usage if call.response is not None else None
-        with self._lock:
-            self._calls += 1
-            if usage is not None:
-                self._totals[0] += usage.input or 0
-                self._totals[1] += usage.output or 0
-            if call.cost is not None:
-                self._priced += 1
-                self._totals[2] += call.cost
-
-    def _record(self, error: BaseException | None) -> dict[str, Any]:
-        inputs, outputs, cost = self._totals
-        record: dict[str, Any] = {
-            "kind": "agent",
-            **telemetry.of_caller(self._caller),
-            "start": self._start,
-            "end": self._start + time.perf_counter_ns() - self._clock,
-            "calls": self._calls,
-            "cost": cost if self._priced else None,
-            "input": inputs or None,
-            "output": outputs or None,
-            "error": None if error is None else error_type(error),
-        }
-        return {name: value for name, value in record.items() if value is not None}
-
-    def end(self, error: BaseException | None) -> None:
-        """Ends the agent's span with its totals."""
-        guarded(self._end, error if isinstance(error, Exception) else None)
-
-    def _end(self, error: BaseException | None) -> None:
-        if self._generation != self._recorder.worker.generation:
-            return  # a forked child left the scope: the span is its parent's
-        record = self._record(error)
-        if self._theirs is not None:
-            self._theirs.set_attributes(telemetry.attributes(record))
-            if error is not None:
-                self._theirs.set_status(Status(StatusCode.ERROR))
-            self._theirs.end()
-            return
-        trace_id, span_id, sampled = self.span
-        ids = {"id": f"{span_id:016x}", "trace": f"{trace_id:032x}", "sampled": sampled}
-        if self._parent_id is not None:
-            ids["parent"] = f"{self._parent_id:016x}"
-        self._recorder.keep(record | ids)
 
 
 class Recorder:
@@ -346,6 +160,8 @@ class Recorder:
         if origin is None:
             scope = context.current()
             invocation = None if scope is None else scope.invocation
+            if invocation is not None:
+                invocation.turn()
             origin = Origin(self.caller(registered, scope), self.parent(), request.model, invocation)
             around = None
         else:

@@ -14,7 +14,8 @@ from typing import Any
 from .budgets import BudgetExceeded
 from .call import REGISTRATION, Provider, Turn, text
 from .guard import guarded
-from .recorder import Live, Recorder
+from .live import Live
+from .recorder import Recorder
 
 _MARK = "_hexr_session"
 

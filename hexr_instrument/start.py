@@ -33,7 +33,16 @@ SERVERS = ("uvicorn.server",)
 """
 TRIO = "trio"
 """It warns of a wake-up pipe that is not its own."""
-WATCHED = (*MODULES, *SERVERS, TRIO)
+CARRIERS = (
+    "concurrent.futures.thread",
+    "concurrent.futures.process",
+    "multiprocessing.pool",
+    "multiprocessing.process",
+    "subprocess",
+)
+"""Modules of the standard library through which work goes to other threads and processes."""
+CELERY = "celery.signals"
+WATCHED = (*MODULES, *SERVERS, TRIO, *CARRIERS, CELERY)
 
 
 class Finder:
@@ -105,6 +114,13 @@ def loaded(module: "ModuleType") -> None:
                 from hexr_instrument import signals  # noqa: PLC0415
 
                 signals.catch()
+        elif module.__name__ in CARRIERS:
+            if "hexr_instrument.carry" in sys.modules:
+                sys.modules["hexr_instrument.carry"].on_import(module)
+        elif module.__name__ == CELERY:
+            from hexr_instrument import carry  # noqa: PLC0415
+
+            carry.on_import(module)
         elif module.__name__ == TRIO:
             if "hexr_instrument.signals" in sys.modules:
                 sys.modules["hexr_instrument.signals"].release()

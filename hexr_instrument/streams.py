@@ -14,7 +14,7 @@ from types import FrameType
 from typing import Any
 
 from .guard import guarded
-from .recorder import Live
+from .live import Live
 
 _MARK = "_hexr_call"
 

@@ -47,8 +47,8 @@ from hexr_instrument import (
     pricing,
     start,
 )
+from hexr_instrument.live import CURRENT
 from hexr_instrument.providers import PROVIDERS
-from hexr_instrument.recorder import CURRENT
 
 bench, shared, spans = battery.bench, battery.shared, battery.spans
 pytestmark = [battery.pytestmark, pytest.mark.odd("faults are injected")]

@@ -9,7 +9,8 @@ from .. import streams
 from ..budgets import BudgetExceeded
 from ..call import REGISTRATION, Provider, Target, mapping
 from ..guard import attempt, guarded, undo
-from ..recorder import CURRENT, Live, Recorder
+from ..live import CURRENT, Live
+from ..recorder import Recorder
 from .patch import Patch, Wrapper
 
 

@@ -20,7 +20,7 @@ from opentelemetry.sdk.trace.export import ConsoleSpanExporter
 from opentelemetry.sdk.trace.id_generator import IdGenerator
 from opentelemetry.sdk.util.instrumentation import InstrumentationScope
 from opentelemetry.sdk.version import __version__ as sdk_version
-from opentelemetry.trace import SpanContext, SpanKind, Status, StatusCode, TraceFlags
+from opentelemetry.trace import Link, SpanContext, SpanKind, Status, StatusCode, TraceFlags
 
 from .. import events, names, telemetry
 from ..config import Config
@@ -58,6 +58,10 @@ def span_of(record: Mapping[str, Any], resource: Resource, scope: Instrumentatio
             **telemetry.attributes(record),
             **(telemetry.content_texts(record) if record.get("capture") in ("span", "both") else {}),
         },
+        links=[
+            Link(SpanContext(int(trace, 16), int(span, 16), is_remote=False, trace_flags=flags))
+            for trace, span in ([record["link"]] if "link" in record else ())
+        ],
         kind=SpanKind.CLIENT if record["kind"] == "call" else SpanKind.INTERNAL,
         # No description: a provider's message may echo a key or a prompt.
         status=Status(StatusCode.ERROR) if record.get("error") else Status(StatusCode.UNSET),

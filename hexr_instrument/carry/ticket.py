@@ -1,0 +1,97 @@
+"""Who called, as it travels to another process: names, and the span that the calls there belong under."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from typing import Any
+
+from .. import context
+from ..call import Caller, mapping
+from ..context import LIMIT, Scope
+from ..guard import guarded
+
+Span = tuple[int, int, bool]
+"""Trace id, span id, whether sampled."""
+FIELDS = ("agent", "role", "tenant")
+
+
+@dataclass(frozen=True, slots=True)
+class Ticket:
+    """One caller on its way."""
+
+    caller: Caller
+    span: Span | None
+
+    def scope(self) -> Scope:
+        """The scope that the caller has where it arrives."""
+        invocation = None if self.span is None else Elsewhere(self.span)
+        return Scope(self.caller, invocation, None, object(), [])
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        """By plain values."""
+        caller = self.caller
+        return _unpacked, ((caller.agent, caller.role, caller.tenant, caller.labels), self.span)
+
+
+def _unpacked(caller: tuple[Any, ...], span: Span | None) -> Ticket:
+    return Ticket(Caller(*caller), span)
+
+
+@dataclass(frozen=True, slots=True)
+class Elsewhere:
+    """An agent that runs in another process: calls belong under its span, which is ended and totalled there."""
+
+    span: Span
+    entered: list[tuple[Callable[[Any], Any], Any]] = field(default_factory=list[tuple[Callable[[Any], Any], Any]])
+
+    def turn(self) -> None:
+        """Rolls over where it runs."""
+
+    def add(self, call: object) -> None:
+        """Its totals are those of its own process."""
+
+    def end(self, error: BaseException | None) -> None:
+        """It ends where it runs."""
+
+
+def here() -> Ticket | None:
+    """The ticket of whoever calls here; None where no scope says."""
+    scope = context.current()
+    if scope is None:
+        return None
+    span = None if context.parent is None else guarded(context.parent)
+    return Ticket(scope.caller, span)
+
+
+def said(ticket: Ticket) -> dict[str, Any]:
+    """A ticket as JSON has it: `agent`, `role`, `tenant`, `labels` and `parent` (a W3C traceparent), where known."""
+    caller, span = ticket.caller, ticket.span
+    found: dict[str, Any] = {name: value for name in FIELDS if (value := getattr(caller, name)) is not None}
+    if caller.labels:
+        found["labels"] = dict(caller.labels)
+    if span is not None:
+        found["parent"] = f"00-{span[0]:032x}-{span[1]:016x}-{span[2]:02x}"
+    return found
+
+
+def heard(said: Any) -> Ticket | None:
+    """The ticket that `said` made, whatever has become of it on its way; None for what is none."""
+    if type(said) is not dict:
+        return None
+    fields = mapping(said)
+    labels = mapping(fields.get("labels")).items()
+    pairs = sorted((name, value) for name, value in labels if _name(name) and _name(value))
+    agent, role, tenant = (_name(fields.get(name)) for name in FIELDS)
+    return Ticket(Caller(agent, role, tenant, tuple(pairs)), _span(fields.get("parent")))
+
+
+def _name(value: Any) -> str | None:
+    return value[:LIMIT] or None if isinstance(value, str) else None
+
+
+def _span(header: Any) -> Span | None:
+    match = re.fullmatch(r"00-([0-9a-f]{32})-([0-9a-f]{16})-([0-9a-f]{2})", header if isinstance(header, str) else "")
+    found = None if match is None else (int(match[1], 16), int(match[2], 16), bool(int(match[3], 16) & 1))
+    return found if found is not None and found[0] and found[1] else None

@@ -1,0 +1,125 @@
+"""A call under way: what has come of it so far, and that it ends once."""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections.abc import Callable
+from contextvars import ContextVar
+from typing import Any, Protocol
+
+from opentelemetry.trace import Span
+
+from . import content
+from .call import Call, Content
+from .guard import Breaker, attempt, guarded
+from .worker import Worker
+
+CURRENT: ContextVar[Live | None] = ContextVar("hexr_call", default=None)
+"""The call whose request is under way in this context; between two chunks of a stream there is none."""
+
+
+class Keeper(Protocol):
+    """Where calls are ended: the recorder."""
+
+    worker: Worker
+
+    def finish(self, live: Live, error: BaseException | None) -> None:
+        """Reads what came back and keeps the record."""
+        ...
+
+
+class Live:
+    """A call that has started and not yet ended."""
+
+    __slots__ = (
+        "__weakref__",
+        "_ended",
+        "_lock",
+        "amended",
+        "breaker",
+        "call",
+        "clock",
+        "entered",
+        "faulty",
+        "generation",
+        "hidden",
+        "invocation",
+        "recorder",
+        "span",
+        "unread",
+        "whole",
+    )
+
+    def __init__(self, recorder: Keeper, call: Call, span: Span | None, invocation: Any) -> None:
+        self.recorder = recorder
+        self.call = call
+        self.span = span
+        """The span of the program's own provider, whose pipeline delivers it; None where the record is exported."""
+        self.invocation = invocation
+        self.clock = time.perf_counter_ns()
+        self.entered: list[tuple[Callable[[Any], Any], Any]] = []
+        """What takes back, from last to first, that this is the current call of its context."""
+        self.amended: tuple[tuple[Any, ...], dict[str, Any]] | None = None
+        """The arguments of the request where they are not the caller's own: with usage asked for."""
+        self.hidden: Any = None
+        """The parsed chunk that the caller did not ask for."""
+        self.generation = recorder.worker.generation
+        self.breaker: Breaker | None = None
+        """What counts the faults of this call's provider."""
+        self.faulty = False
+        """Whether a step of ours failed in this call."""
+        self.unread = False
+        """Whether a stream ended before anything of it was read."""
+        self.whole = False
+        """Whether a stream was read to its end."""
+        self._ended = False
+        self._lock = threading.RLock()
+
+    @property
+    def quiet(self) -> bool:
+        """Whether the request itself is no call and leaves no span."""
+        return self.call.request.billing in ("quiet", "job")
+
+    def blame(self) -> None:
+        """Notes that a step of ours failed in this call."""
+        self.faulty = True
+
+    def feed(self, data: Any) -> None:
+        """Takes a parsed body or, of a stream, one event; a fault of its reader counts against the provider."""
+        attempt(self.blame, self._feed, data)
+
+    def _feed(self, data: Any) -> None:
+        call = self.call
+        if self._ended or data is None:
+            return
+        if not call.request.stream:
+            call.payload = data
+            return
+        wire = call.request.format
+        if call.first_chunk is None and wire.substance(data):
+            call.first_chunk = time.perf_counter_ns() - self.clock
+        call.payload = wire.fold(call.payload, data)
+        if call.content is not None and wire.content is not None:
+            call.heard = guarded(self._hear, wire.content, data) or call.heard
+
+    def _hear(self, reader: Content, data: Any) -> Any:
+        return reader.fold(self.call.heard, content.plain(data))
+
+    def end(self, error: BaseException | None = None, *, at: int | None = None) -> None:
+        """Ends the call, once; later calls do nothing, nor does a forked child's end of its parent's call.
+
+        Args:
+            error: What ended it, if it was not its own completion.
+            at: `perf_counter_ns` at the end, if that is not now.
+        """
+        if self.generation != self.recorder.worker.generation:
+            return
+        with self._lock:
+            if self._ended:
+                return
+            self._ended = True
+        self.call.end = self.call.start + (at or time.perf_counter_ns()) - self.clock
+        attempt(self.blame, self.recorder.finish, self, error)
+        if self.breaker is not None:
+            guarded(self.breaker.failed if self.faulty else self.breaker.worked)
