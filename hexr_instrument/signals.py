@@ -14,6 +14,7 @@ import signal
 import sys
 import threading
 import time
+from collections.abc import Callable
 from types import FrameType
 from typing import Protocol
 
@@ -23,6 +24,8 @@ ENDING = tuple(found for name in ("SIGTERM", "SIGHUP") if (found := getattr(sign
 """The signals whose default is to end the process at once. SIGINT is none of them: it raises, and atexit runs."""
 GRACE = 0.2
 """Seconds after which a handler that has not been called is taken to be held up by a C function."""
+HIGH = 900
+"""Where the pipe's descriptors are put if the limit allows it: new files of the program get the lowest free numbers."""
 
 
 class Delivery(Protocol):
@@ -36,11 +39,11 @@ class Delivery(Protocol):
 delivery: Delivery | None = None
 """This process's delivery; signals may be caught before there is one."""
 _handled = False
-_pipe: tuple[int, int] | None = None
+_pipe: Pipe | None = None
 _watcher: threading.Thread | None = None
 _hooked = False
 _put_off = False
-"""Whether a forked child is to catch signals with its first call."""
+"""Whether signals have their default until there is something to deliver again: after a fork, in parent and child."""
 _masks = threading.local()
 
 
@@ -51,15 +54,11 @@ def catch() -> None:
     """
     if threading.current_thread() is not threading.main_thread():
         return
-    caught = False
     for number in ENDING:
         if signal.getsignal(number) is signal.SIG_DFL:
             with contextlib.suppress(ValueError, OSError):  # a subinterpreter has no signals
                 signal.signal(number, _deliver_and_end)
-                caught = True
-    if caught:
-        _hook_forks()
-        guarded(_open)
+                _hook_forks()
 
 
 def _deliver_and_end(number: int, frame: FrameType | None) -> None:
@@ -74,53 +73,93 @@ def _deliver_and_end(number: int, frame: FrameType | None) -> None:
     _handled = False
 
 
+def _caught() -> bool:
+    return any(signal.getsignal(number) is _deliver_and_end for number in ENDING)
+
+
 # -- where a C function holds the main thread
 
 
-def _open() -> None:
-    """Has the interpreter write the number of each signal into a pipe of ours, unless somebody else has one there."""
-    global _pipe
-    if _pipe is not None or "trio" in sys.modules:  # trio warns of another's pipe
+class Pipe:
+    """A pipe whose ends may be closed by the program, and their numbers used again for files of its own."""
+
+    def __init__(self) -> None:
+        """Opens it."""
+        self.read, self.write = (_high(end) for end in os.pipe())
+        os.set_blocking(self.write, False)
+        found = os.fstat(self.read)
+        self._identity = found.st_ino, found.st_dev
+
+    def has(self, end: int) -> bool:
+        """Whether this number is still one of the pipe's."""
+        try:
+            found = os.fstat(end)
+        except OSError:
+            return False
+        return (found.st_ino, found.st_dev) == self._identity
+
+    def close(self, end: int) -> None:
+        """Closes one end, if it is still there."""
+        if self.has(end):
+            os.close(end)
+
+
+def _high(end: int) -> int:
+    try:
+        import fcntl  # noqa: PLC0415  (Windows has none)
+
+        moved = fcntl.fcntl(end, fcntl.F_DUPFD_CLOEXEC, HIGH)
+    except (ImportError, OSError):  # OSError: beyond the limit of open files
+        return end
+    os.close(end)
+    return moved
+
+
+def watch() -> None:
+    """Catches the signals, and has a thread take over from a handler that is not called; there is work now."""
+    global _pipe, _watcher
+    if not _hooked or _pipe is not None or "trio" in sys.modules:  # trio warns of another's pipe
         return
-    read, write = os.pipe()
-    os.set_blocking(write, False)
-    theirs = signal.set_wakeup_fd(write, warn_on_full_buffer=False)
-    if theirs != -1:
-        signal.set_wakeup_fd(theirs)
-        os.close(read)
-        os.close(write)
-        return
-    _pipe = read, write
+    if _put_off or _caught():
+        _pipe = Pipe()
+        _watcher = threading.Thread(target=_listen, args=(_pipe,), name="hexr-signals", daemon=True)
+        _watcher.start()
+        _in_main_thread(_attach)
+
+
+def watcher() -> threading.Thread | None:
+    """The thread that listens."""
+    return _watcher
+
+
+def _attach() -> None:
+    """Has the interpreter write the number of each signal into our pipe, unless somebody else has one there."""
+    global _put_off
+    if _put_off:
+        _put_off = False
+        catch()
+    if _pipe is not None:
+        theirs = signal.set_wakeup_fd(_pipe.write, warn_on_full_buffer=False)
+        if theirs not in (-1, _pipe.write):
+            signal.set_wakeup_fd(theirs)
+            release()
 
 
 def release() -> None:
-    """Gives the wake-up pipe back: the program is about to use one of its own."""
+    """Gives the wake-up pipe back: the program is about to use one of its own, or has closed ours."""
     global _pipe
     if _pipe is None:
         return
     with contextlib.suppress(ValueError):  # not the main thread
         theirs = signal.set_wakeup_fd(-1)
-        if theirs not in (-1, _pipe[1]):
+        if theirs not in (-1, _pipe.write):
             signal.set_wakeup_fd(theirs)
-        os.close(_pipe[1])  # ends the watcher, which closes the other end
-        if _watcher is None:
-            os.close(_pipe[0])
+        _pipe.close(_pipe.write)  # ends the watcher, which closes the other end
         _pipe = None
 
 
-def watch() -> None:
-    """Starts the thread that takes over from a handler that is not called; there is something to deliver now."""
-    global _watcher, _put_off
-    if _put_off:
-        _put_off = False
-        catch()
-    if _pipe is not None and _watcher is None:
-        _watcher = threading.Thread(target=_listen, args=_pipe[:1], name="hexr-signals", daemon=True)
-        _watcher.start()
-
-
-def _listen(read: int) -> None:
-    while numbers := os.read(read, 64):
+def _listen(pipe: Pipe) -> None:
+    while pipe.has(pipe.read) and (numbers := os.read(pipe.read, 64)):
         for number in set(numbers).intersection(ENDING):
             deadline = time.monotonic() + GRACE
             while not _handled and time.monotonic() < deadline:
@@ -131,8 +170,29 @@ def _listen(read: int) -> None:
                     guarded(delivery.hurry, last=True)
                 ctypes.CDLL(None).signal(int(number), 0)  # SIG_DFL; Python's own function is the main thread's alone
                 os.kill(os.getpid(), number)
-    os.close(read)
+    pipe.close(pipe.read)
+    if _pipe is pipe:  # closed by the program: no signal's number may land in a file of its own
+        _in_main_thread(release)
 
+
+def _in_main_thread(function: Callable[[], None]) -> None:
+    """Runs `function` in the main thread: now, or as soon as that is between two steps of Python."""
+    if threading.current_thread() is threading.main_thread():
+        guarded(function)
+        return
+
+    def pending(_: int | None) -> int:
+        guarded(function)
+        _pending.remove(call)
+        return 0
+
+    call = ctypes.PYFUNCTYPE(ctypes.c_int, ctypes.c_void_p)(pending)
+    _pending.append(call)
+    ctypes.pythonapi.Py_AddPendingCall(call, None)
+
+
+_pending: list[object] = []
+"""What the interpreter will call, kept alive until it has."""
 
 # -- forks
 
@@ -159,16 +219,33 @@ def _unblock() -> None:
 
 
 def _in_child() -> None:
-    global _pipe, _watcher, _handled, _put_off
+    global _pipe, _watcher, _handled
     _handled, _watcher = False, None
     if _pipe is not None:
         inherited, _pipe = _pipe, None
         with contextlib.suppress(ValueError):
             signal.set_wakeup_fd(-1)
-        for end in inherited:
-            os.close(end)
+        for end in (inherited.read, inherited.write):
+            inherited.close(end)
+    _put_off_catching()
+    _unblock()
+
+
+def rest() -> threading.Thread | None:
+    """Leaves the signals their default until there is something to deliver again; the thread that has ended."""
+    global _watcher
+    ended, _watcher = _watcher, None
+    release()
+    _put_off_catching()
+    if ended is not None:
+        ended.join(2 * GRACE)
+    return ended
+
+
+def _put_off_catching() -> None:
+    global _put_off
     for number in ENDING:
         if signal.getsignal(number) is _deliver_and_end:
-            signal.signal(number, signal.SIG_DFL)
-            _put_off = True
-    _unblock()
+            with contextlib.suppress(ValueError):  # not the main thread
+                signal.signal(number, signal.SIG_DFL)
+                _put_off = True

@@ -16,7 +16,7 @@ from queue import Empty, SimpleQueue
 from random import Random
 from typing import TYPE_CHECKING, Any
 
-from . import exits, health, outbox, signals
+from . import exits, forks, health, outbox, signals
 from .config import Config
 from .guard import guarded, say
 from .journal import Journal, Segment, header_of, lines
@@ -41,6 +41,8 @@ ORPHAN_SECONDS = 30.0
 ORPHANS = 10
 """How many of their segments it delivers before it looks after its own again."""
 PRUNE_SECONDS = 3600
+FORK_SECONDS = 0.3
+"""How long a fork may wait for what is being delivered, so that no thread of ours runs beside it."""
 
 
 class Worker:
@@ -67,6 +69,10 @@ class Worker:
     def _fresh(self) -> None:
         """The state of a process that has delivered nothing: its own locks, no thread, nothing inherited."""
         self._thread: threading.Thread | None = None
+        self._asked: threading.Event | None = None
+        """Set by the thread once it has decided whether it rests: a fork asks it to."""
+        self._left: list[Path] = []
+        """Closed segments of this process that wait for whichever worker comes next."""
         self._wake: SimpleQueue[None] = SimpleQueue()
         """Wakes the thread. Its `put` takes no lock that a signal handler could find taken."""
         self._delay = SEND_DELAY
@@ -113,9 +119,12 @@ class Worker:
         if self._config.exports:
             guarded(self._load)
         while not self._stopping:
-            with contextlib.suppress(Empty):
-                wake.get(timeout=self._delay)
+            if self._asked is None:
+                with contextlib.suppress(Empty):
+                    wake.get(timeout=self._delay)
             guarded(self._cycle)
+            if self._asked is not None and guarded(self._rest):
+                return
         guarded(self._cycle)
         guarded(self._clean)
         ended.set()
@@ -184,7 +193,9 @@ class Worker:
             with self._loading:
                 from .export import Exporter  # noqa: PLC0415  (the OTel SDK is loaded in this thread)
 
-                self._exporter = Exporter(self._config)
+                if self._exporter is None:
+                    self._exporter = Exporter(self._config)
+                self._exporter.begin()
         finally:
             loaded.set()
 
@@ -294,7 +305,8 @@ class Worker:
 
         It ends with the first attempt that fails.
         """
-        if self._config.exports and self._behind():
+        if self._config.exports and self._waits():
+            self._orphans_at = 0.0
             self._run()
         return self._hasten(timeout)
 
@@ -305,12 +317,17 @@ class Worker:
         before = self._begun
         self._retry_at = 0.0
         self._wake.put(None)
-        while self._behind() and self._thread is not None:
+        while self._waits() and self._thread is not None:
             failed = self._attempted > before and self._failures
             if failed or not self._not_before <= time.monotonic() < deadline:
                 return False
             time.sleep(0.005)
-        return not self._behind()
+        return not self._waits()
+
+    def _waits(self) -> bool:
+        """Whether anything of this process is still to be delivered, by whichever process."""
+        self._left = [path for path in self._left if path.exists()]
+        return bool(self._left) or self._behind()
 
     def _behind(self) -> bool:
         segment = self._journal.segment
@@ -360,22 +377,66 @@ class Worker:
         while self._thread is not None and not self._ended.is_set() and self._exit_budget():
             time.sleep(0.005)
 
-    def _clean(self) -> None:
+    def _put_away(self) -> None:
         """Removes this process's segment if every record of it was delivered."""
         segment = self._journal.segment
         if segment is not None and not self._behind():
             self._journal.rotate()
             self._remove(segment.path, keep=self._config.keep)
             segment.close()
+
+    def _clean(self) -> None:
+        """Leaves nothing behind at the end that has been delivered."""
+        self._put_away()
         if lost := len(self._journal.memory):
             health.note(self._config.store, "dropped", "in memory only, at the end of the process", lost)
         if self._exporter is not None:
             self._exporter.shutdown()
 
+    def _rest(self) -> bool:
+        """Whether the thread ends here, because of a fork: what it cannot deliver now must not wait for it alone."""
+        with self._start:
+            if (asked := self._asked) is None:
+                return False
+            if self._behind():
+                if not self._stopping and time.monotonic() >= max(self._retry_at, self._not_before):
+                    return False  # it has not been tried
+                if self.spans or self._journal.memory:
+                    self._asked = None
+                    asked.set()
+                    return False
+                if (ended := self._journal.rotate()) is not None:
+                    ended.close()
+                    self._left.append(ended.path)
+                    self._orphans_at = 0.0
+            self._put_away()
+            if self._exporter is not None:
+                self._exporter.rest()
+            self._thread = None
+            asked.set()
+            return True
+
     def _before_fork(self) -> None:
+        thread = self._thread
+        if thread not in (None, threading.current_thread()) and forks.alone(thread, signals.watcher()):
+            guarded(self._end_threads, thread)
         self._fork_held = self._loading.acquire(timeout=5)
         if self._config.exports:
             exits.before_fork(self)
+
+    def _end_threads(self, thread: threading.Thread) -> None:
+        """Ends our threads where that takes no time; they come back with the next call, or flush."""
+        if self._config.exports:
+            self._loaded.wait(5)
+        asked = self._asked = threading.Event()
+        self._wake.put(None)
+        asked.wait(FORK_SECONDS)
+        with self._start:
+            self._asked = None
+            rested = self._thread is None
+        if rested:
+            thread.join(FORK_SECONDS)
+            forks.gone(thread, signals.rest())
 
     def _forked(self) -> None:
         if self._fork_held:

@@ -140,6 +140,62 @@ def test_a_forked_childs_signal_is_its_own(run: Run, receiver: OtlpReceiver) -> 
     assert (done.returncode, done.out, done.err) == (0, "alive\n", "")
 
 
+TASKS = "def tasks(): return len(os.listdir('/proc/self/task')) if os.path.exists('/proc/self/task') else 1\n"
+
+
+@pytest.mark.parametrize("collector", ["http", "grpc", "down", "up again"])
+def test_a_fork_finds_no_thread_of_ours(run: Run, collector: str) -> None:
+    """A program of one thread forks as one, after its calls too: Python 3.12 and later have nothing to warn of."""
+    source = (
+        CALL
+        + TASKS
+        + (
+            "import hexr_instrument\n"
+            "for turn in range(3):\n"
+            "    call()\n"
+            "    os.register_at_fork(after_in_parent=lambda: print(tasks(), flush=True)) if not turn else None\n"
+            "    pid = os.fork()\n"
+            "    if pid == 0:\n"
+            "        call(); os._exit(0)\n"
+            "    assert os.waitpid(pid, 0)[1] == 0\n"
+        )
+    )
+    with OtlpReceiver(http=collector != "grpc", grpc=collector == "grpc") as receiver:
+        if collector == "down":
+            receiver.fail()
+        elif collector == "up again":
+            receiver.fail(times=1)
+            source += "hexr_instrument.flush(20)\n"
+        done = run(source, **receiver.environment())
+        assert (done.returncode, done.out, done.err) == (0, "1\n1\n1\n", "")
+        sent = [span.span_id for span in receiver.spans]
+        assert len(sent) == len(set(sent))
+        assert len({*sent, *(record["id"] for record in done.calls)}) == 6
+        assert collector != "down" or not sent
+        assert collector == "down" or len(sent) >= 3
+
+
+def test_after_a_fork_a_signal_ends_the_process_as_before(run: Run, receiver: OtlpReceiver) -> None:
+    """Nothing to deliver: SIGTERM is Python's default again. A call in whichever thread: it is delivered first."""
+    source = CALL + (
+        "call()\n"
+        "def fork():\n"
+        "    pid = os.fork()\n"
+        "    if pid == 0: os._exit(0)\n"
+        "    os.waitpid(pid, 0)\n"
+        "fork()\n"
+        "print(signal.getsignal(signal.SIGTERM) is signal.SIG_DFL)\n"
+        "thread = threading.Thread(target=call); thread.start(); thread.join()\n"
+        "print(callable(signal.getsignal(signal.SIGTERM)), signal.set_wakeup_fd(-1) > 2, flush=True)\n"
+        "os.kill(os.getpid(), signal.SIGTERM)\n"
+        "time.sleep(60)\n"
+    )
+    done = run(source, **receiver.environment())
+    assert (done.returncode, done.out, done.err) == (-signal.SIGTERM, "True\nTrue True\n", "")
+    assert len(receiver.spans) == 2
+    assert done.records == []
+
+
 def test_the_wake_up_pipe_of_others_is_left_alone(run: Run, receiver: OtlpReceiver) -> None:
     """A program that has set one keeps it; trio, which wants none of another's, finds none."""
     source = (

@@ -75,28 +75,30 @@ class Exporter:
     """The exporters that the environment names, and how records become their spans."""
 
     def __init__(self, config: Config) -> None:
-        """Makes the exporters; belongs to the thread that makes it."""
+        """Makes the exporters."""
         self._config = config
         # A backend may ask to wait, the console never does: last, it prints nothing twice.
         self._sinks = [_SINKS[name](config) for name in sorted(config.exporters, key=lambda each: each == "console")]
         self._events = _events_of(config)
         self._resources: dict[str, Resource] = {}
+        self._thread = 0
         _keep_random_alone()
+
+    def begin(self) -> None:
+        """Takes up work in this thread, whose requests are nobody's telemetry."""
+        self._thread = threading.get_ident()
         self._quiet()
-        # Our own requests are nobody's telemetry.
         otel.attach(otel.set_value(_SUPPRESS_INSTRUMENTATION_KEY, True))
         otel.attach(otel.set_value(_SUPPRESS_HTTP_INSTRUMENTATION_KEY, True))
 
     def _quiet(self) -> None:
         """Keeps the exporters' warnings of this thread out of the program's log: a collector that is down is normal."""
-        mine = threading.get_ident()
-
-        def foreign(entry: logging.LogRecord) -> bool:
-            return entry.thread != mine
-
         for name in list(logging.root.manager.loggerDict):
             if name.startswith(("opentelemetry.exporter", "urllib3")):
-                logging.getLogger(name).addFilter(foreign)
+                logging.getLogger(name).addFilter(self._foreign)
+
+    def _foreign(self, entry: logging.LogRecord) -> bool:
+        return entry.thread != self._thread
 
     def records(self, batch: Sequence[Mapping[str, Any]], header: Mapping[str, Any] | None) -> Outcome:
         """Exports what of `batch` is sampled and not already delivered by the program's own pipeline.
@@ -146,10 +148,19 @@ class Exporter:
         deliver(self._sinks, batch, outcome)
         return outcome
 
+    def rest(self) -> None:
+        """Gives up this thread, and what would run or hold on without it; `begin` takes up work again."""
+        self._thread = 0
+        for sink in self._all():
+            guarded(sink.rest)
+
     def shutdown(self) -> None:
         """Ends the exporters."""
-        for sink in (*self._sinks, *(self._events.sinks if self._events is not None else ())):
+        for sink in self._all():
             guarded(sink.shutdown)
+
+    def _all(self) -> list[Sink]:
+        return [*self._sinks, *(self._events.sinks if self._events is not None else ())]
 
 
 def deliver(sinks: Sequence[Sink], batch: Sequence[Any], outcome: Outcome) -> None:
@@ -189,6 +200,9 @@ class _Console:
     def send(self, batch: Sequence[Any]) -> Answer:
         self._exporter.export(batch)
         return Answer("taken")
+
+    def rest(self) -> None:
+        """Nothing runs."""
 
     def shutdown(self) -> None:
         self._exporter.shutdown()

@@ -46,6 +46,10 @@ class Sink(Protocol):
         """Sends one request, once."""
         ...
 
+    def rest(self) -> None:
+        """Ends its threads, and whatever else a forked child must not share; the next `send` begins anew."""
+        ...
+
     def shutdown(self) -> None:
         """Ends it."""
         ...

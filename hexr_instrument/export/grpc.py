@@ -9,11 +9,14 @@ import grpc
 from google.rpc.error_details_pb2 import RetryInfo
 from opentelemetry.exporter.otlp.proto.grpc.trace_exporter import OTLPSpanExporter
 
+from .. import forks
 from ..guard import guarded
 from .answer import Answer
 
 __all__ = ["Grpc", "OTLPSpanExporter"]
 
+_THREADS = {"event_engine", "grpc_global_tim", "lifeguard"}
+"""What gRPC calls its threads, as far as the operating system keeps the name."""
 _RETRY_INFO = "google.rpc.retryinfo-bin"
 _LATER = {
     grpc.StatusCode.CANCELLED,
@@ -33,6 +36,7 @@ class Grpc:
         """Makes an exporter of class `kind`, which reads `OTEL_EXPORTER_OTLP_*`; connects to nothing yet."""
         self._kind = kind
         self._answer: Answer | None = None
+        self._others = _threads()
         self._exporter: Any = self._made()
 
     def _made(self) -> Any:
@@ -43,21 +47,35 @@ class Grpc:
     def send(self, batch: Sequence[Any]) -> Answer:
         """Sends one request, once."""
         self._answer = None
+        if self._exporter is None:
+            self._exporter = self._made()
         self._exporter.export(batch)
         answer = self._answer or Answer("large", "cannot be encoded")
         if answer.reason == grpc.StatusCode.UNAVAILABLE.name:
             # A channel waits up to two minutes before it connects again; a new one does so at the next request.
-            self._exporter.shutdown()
-            self._exporter = self._made()
+            self.shutdown()
         return answer
 
     def note(self, answer: Answer) -> None:
         """Remembers what the backend said."""
         self._answer = answer
 
+    def rest(self) -> None:
+        """Closes the channel, and waits until the threads of the last one are gone."""
+        self.shutdown()
+        if not self._others:
+            forks.until(lambda: not _threads())
+
     def shutdown(self) -> None:
         """Closes the channel."""
-        self._exporter.shutdown()
+        if self._exporter is not None:
+            self._exporter.shutdown()
+            self._exporter = None
+
+
+def _threads() -> bool:
+    """Whether gRPC runs threads in this process."""
+    return not _THREADS.isdisjoint(forks.names())
 
 
 class _Refused(grpc.RpcError):

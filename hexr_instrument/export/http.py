@@ -54,6 +54,9 @@ class Http:
         """Remembers what the backend said."""
         self._answer = answer
 
+    def rest(self) -> None:
+        """Nothing runs between two requests."""
+
     def shutdown(self) -> None:
         """Closes the connections."""
         self._exporter.shutdown()
