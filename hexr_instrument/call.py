@@ -308,7 +308,7 @@ class Target:
     drive: str
     """`call`, `acall`, `stream`, `astream` (the billed request), `feed` (a parsed body or event), `mute` (a span that
     the SDK emits for the same request), `tool` (a run of a tool, sync or async alike), `untraced` (a span that the SDK
-    emits for such a run). Of a long connection (`sessions.py`), sync or async alike: `open` (returns it),
+    emits for such a run), `role` (a run of an agent by a framework, of any kind of function). Of a long connection (`sessions.py`), sync or async alike: `open` (returns it),
     `connect` (returns a context manager of `contextlib` that enters it), `ask` (sends a message), `receive` (returns a message), `watch` (waits for one), `leave` (closes it)."""
     parameters: tuple[str, ...] = ()
     """Names that the signature must have; otherwise the target stays as it is, and its patch says why."""
@@ -409,6 +409,29 @@ class Provider:
     sent (None if it asks for nothing) or the first one received of a call that nobody asked for."""
     tools: Tools | None = None
     """For a table whose targets run tools."""
+
+
+@dataclass(frozen=True, slots=True)
+class Framework:
+    """One agent framework as a table: what it calls the agent that is running now.
+
+    It says so in one or both of two ways: `agent` names the agent that a target runs, for as long as that target runs;
+    `running` asks the framework itself at the moment of a provider's call.
+    """
+
+    name: str
+    module: str
+    """The module that defines the targets, or that knows; importing it triggers the patch."""
+    package: str
+    """The PyPI distribution of the framework."""
+    targets: tuple[Target, ...] = ()
+    """Functions and methods that run an agent: sync, async, generators or async generators. Their drive is `role`."""
+    agent: Callable[[Any, tuple[Any, ...], Mapping[str, Any], str], str | None] | None = None
+    """(instance, args, kwargs, target's name) -> the agent's name before anything is interpolated into it; None for
+    what is not an agent of its own."""
+    running: Callable[[Any], tuple[str | None, object] | None] | None = None
+    """The module -> name of the agent that is running in this context, and what tells its run from another one's of
+    that name (compared with `==`); None if none is running."""
 
 
 @dataclass(slots=True)

@@ -43,6 +43,10 @@ class Invocation(Protocol):
         ...
 
 
+Running = tuple[str | None, object]
+"""The name of an agent that a framework is running, and what tells its run from another one's of that name."""
+
+
 @dataclass(frozen=True, slots=True)
 class Scope:
     """What one `with` block or decorated function set, and what it found."""
@@ -53,6 +57,10 @@ class Scope:
     owner: object
     entered: list[tuple[Callable[[Any], Any], Any]]
     """What puts back the context of an agent's span."""
+    running: str | None = None
+    """The name of the framework's agent that runs in it."""
+    outside: tuple[Running, ...] = ()
+    """The frameworks' agents that were running around the innermost agent, of ours or of a framework."""
 
 
 _SCOPE: ContextVar[Scope | None] = ContextVar("hexr_scope", default=None)
@@ -67,6 +75,10 @@ on_first: Callable[[], object] | None = None
 
 base: Scope | None = None
 """Who started this process, if it was started in a scope: what is around everything here."""
+
+
+readers: tuple[Callable[[], Running | None], ...] = ()
+"""The frameworks that know by themselves which agent is running in this context; the engine sets them."""
 
 
 def current() -> Scope | None:
@@ -87,6 +99,24 @@ def current_caller() -> Caller:
     return NOBODY if scope is None else scope.caller
 
 
+def running() -> str | None:
+    """The framework's own name of the agent that is running here, if one is: the innermost one's."""
+    scope = current()
+    outside = () if scope is None else scope.outside
+    for found in _read():
+        if found not in outside:
+            return _name(found[0])
+    return None if scope is None else scope.running
+
+
+def _read() -> tuple[Running, ...]:
+    return tuple(found for reader in readers if (found := reader()) is not None and found[0])
+
+
+def _name(name: object) -> str | None:
+    return (name.strip()[:LIMIT] or None) if isinstance(name, str) else None
+
+
 @dataclass(frozen=True, slots=True)
 class Change:
     """What a scope sets; entering an agent clears the role, and what is None is inherited."""
@@ -97,6 +127,8 @@ class Change:
     labels: tuple[tuple[str, str], ...] = ()
     span: bool = True
     """Whether an agent entered here is an invocation with a span of its own."""
+    running: str | None = None
+    """A framework's name of its agent: the role where nobody says one; an agent entered inside clears it, too."""
 
     def apply(self, caller: Caller) -> Caller:
         """The caller inside of the scope."""
@@ -122,7 +154,11 @@ def _made(change: Change) -> Scope:
     caller = change.apply(NOBODY if outer is None else outer.caller)
     started = invoke(caller) if change.agent is not None and change.span and invoke is not None else None
     invocation = started if started is not None else (None if outer is None else outer.invocation)
-    return Scope(caller, invocation, outer, object(), [] if started is None else started.entered)
+    entered = [] if started is None else started.entered
+    if change.agent is not None or change.running is not None:
+        return Scope(caller, invocation, outer, object(), entered, _name(change.running), _read())
+    around = (None, ()) if outer is None else (outer.running, outer.outside)
+    return Scope(caller, invocation, outer, object(), entered, *around)
 
 
 def leave(scope: Scope | None, error: BaseException | None = None) -> None:

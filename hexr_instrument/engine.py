@@ -1,17 +1,20 @@
-"""Patching: puts one wrapper on each target of a provider's table, and takes it off again. The only user of wrapt."""
+"""Patching: puts one wrapper on each target of a table, and takes it off again. The only user of wrapt."""
 
 from __future__ import annotations
 
 import inspect
 import sys
+from collections.abc import Callable
 from functools import partial
 from types import ModuleType
 from typing import Any
 
 import wrapt
 
-from .call import Target
-from .drives import DRIVES, EITHER, Patch
+from . import context
+from .call import Framework, Provider, Target
+from .drives import DRIVES, EITHER, Hook, Patch, Wrapped, Wrapper, roles
+from .frameworks import FRAMEWORKS
 from .guard import Breaker, guarded
 from .providers import PROVIDERS
 from .recorder import Recorder
@@ -48,32 +51,63 @@ class Patched(wrapt.FunctionWrapper):  # pyright: ignore[reportMissingTypeArgume
 
 patches: dict[str, Patch] = {}
 """Patched providers by name."""
+hooks: dict[str, Hook] = {}
+"""Frameworks that say which of their agents is running, by name."""
 
 
 def patch_module(module: ModuleType, recorder: Recorder, *, executed: bool = False) -> None:
-    """Patches the provider whose targets `module` defines; a second time does nothing.
+    """Patches what `module` defines of the targets of providers and frameworks; a second time does nothing.
 
     Args:
-        module: The provider's module.
+        module: The module of a table.
         recorder: Where its calls are begun.
         executed: Whether it has just been executed: a reload has made its classes anew, and they are patched again.
     """
     for provider in PROVIDERS:
-        patch = patches.get(provider.name)
-        if provider.module == module.__name__ and (patch is None or (executed and patch.breaker is not None)):
-            if patch is None:
-                patch = patches[provider.name] = Patch(provider)
-                patch.breaker = Breaker(partial(_break, patch, recorder))
-            for target in provider.targets:
-                if target.drive in ("mute", "untraced") and recorder.config.native_spans:
-                    continue
-                guarded(_wrap, module, target, recorder, patch)
+        if provider.module == module.__name__:
+            _patch(provider, module, recorder, executed=executed)
+    for framework in FRAMEWORKS:
+        if framework.module == module.__name__:
+            _hook(framework, module, recorder, executed=executed)
+
+
+def _patch(provider: Provider, module: ModuleType, recorder: Recorder, *, executed: bool) -> None:
+    patch = patches.get(provider.name)
+    if patch is None:
+        patch = patches[provider.name] = Patch(provider=provider)
+        patch.breaker = Breaker(partial(_break, patch, recorder))
+    elif not executed or patch.breaker is None:
+        return
+    for target in provider.targets:
+        if target.drive in ("mute", "untraced") and recorder.config.native_spans:
+            continue
+        guarded(_wrap, module, target, partial(_driven, target, recorder, patch), patch)
+
+
+def _hook(framework: Framework, module: ModuleType, recorder: Recorder, *, executed: bool) -> None:
+    hook = hooks.get(framework.name)
+    if hook is None:
+        hook = hooks[framework.name] = Hook(framework=framework)
+        hook.breaker = Breaker(partial(_break, hook, recorder))
+    elif not executed or hook.breaker is None:
+        return
+    for target in framework.targets:
+        guarded(_wrap, module, target, lambda original, target=target: roles.role(hook, target), hook)
+    if framework.running is not None:
+        hook.reader = roles.reader(hook, module)
+        _set_readers()
+
+
+def _set_readers() -> None:
+    """In the order of the list of frameworks, whatever was imported first."""
+    known = [hooks[each.name] for each in FRAMEWORKS if each.name in hooks]
+    context.readers = tuple(hook.reader for hook in known if hook.reader is not None and hook.breaker is not None)
 
 
 def patch_loaded(recorder: Recorder) -> None:
     """Patches what was imported before us."""
-    for provider in PROVIDERS:
-        module = sys.modules.get(provider.module)
+    for name in dict.fromkeys(table.module for table in (*PROVIDERS, *FRAMEWORKS)):
+        module = sys.modules.get(name)
         # Another thread may be executing it still: then its targets are not there yet, and the finder's turn comes.
         if module is not None and not getattr(module.__spec__, "_initializing", False):
             patch_module(module, recorder)
@@ -81,20 +115,23 @@ def patch_loaded(recorder: Recorder) -> None:
 
 def unpatch() -> None:
     """Puts back the very same objects."""
-    for patch in patches.values():
+    for patch in (*patches.values(), *hooks.values()):
         _restore(patch)
         patch.breaker = None  # a call that is on its way into a wrapper finds that it is off
     patches.clear()
+    hooks.clear()
+    _set_readers()
 
 
-def _break(patch: Patch, recorder: Recorder) -> None:
-    """Takes one provider's wrappers off for good: the program goes on with the SDK's own objects, unrecorded."""
+def _break(patch: Patch | Hook, recorder: Recorder) -> None:
+    """Takes one table's wrappers off for good: the program goes on with the SDK's own objects, unrecorded."""
     _restore(patch)
     patch.breaker = None
-    guarded(recorder.note_breaker, patch.provider.name)
+    guarded(_set_readers)
+    guarded(recorder.note_breaker, patch.name)
 
 
-def _restore(patch: Patch) -> None:
+def _restore(patch: Wrapped) -> None:
     for parent, name, original in reversed(patch.originals):
         if original is None:
             delattr(parent, name)
@@ -103,7 +140,12 @@ def _restore(patch: Patch) -> None:
     patch.originals.clear()
 
 
-def _wrap(module: ModuleType, target: Target, recorder: Recorder, patch: Patch) -> None:
+def _driven(target: Target, recorder: Recorder, patch: Patch, original: Any) -> Wrapper:
+    drive = ("a" if target.drive in EITHER and inspect.iscoroutinefunction(original) else "") + target.drive
+    return DRIVES[drive](patch, target, recorder)
+
+
+def _wrap(module: ModuleType, target: Target, drive: Callable[[Any], Wrapper], patch: Wrapped) -> None:
     *path, name = target.name.split(".")
     parent: Any = module
     for step in path:
@@ -121,7 +163,5 @@ def _wrap(module: ModuleType, target: Target, recorder: Recorder, patch: Patch) 
     if missing := [each for each in target.parameters if each not in known]:
         patch.left[target.name] = f"its signature has no {', '.join(missing)}"
         return
-    drive = ("a" if target.drive in EITHER and inspect.iscoroutinefunction(original) else "") + target.drive
-    wrapper = DRIVES[drive](patch, target, recorder)
-    setattr(parent, name, Patched(original, wrapper))
+    setattr(parent, name, Patched(original, drive(original)))
     patch.originals.append((parent, name, own))

@@ -60,10 +60,11 @@ def _invoke(caller: Caller) -> Invocation | None:
 
 
 def on_import(module: ModuleType) -> None:
-    """Patches a provider's module that has just been imported."""
+    """Patches a provider's or a framework's module that has just been imported."""
     made = recorder()
     if made is not None:
-        guarded(provider.offer_provider, made)
+        if module.__name__ in start.MODULES:  # a framework may be imported by programs that never make a call
+            guarded(provider.offer_provider, made)
         engine.patch_module(module, made, executed=True)
 
 

@@ -208,7 +208,7 @@ class Recorder:
             live.entered.append((otel.detach, otel.attach(trace.set_span_in_context(span))))
 
     def caller(self, registered: Caller | None, scope: context.Scope | None) -> Caller:
-        """Who makes a call here, field by field: registration, then scope, then environment."""
+        """Who makes a call here, field by field: registration, then scope, then framework, then environment."""
         config = self.config
         near = registered or context.NOBODY
         around = context.NOBODY if scope is None else scope.caller
@@ -218,7 +218,7 @@ class Recorder:
         return self.redact.caller(
             Caller(
                 near.agent or around.agent or config.agent,
-                near.role or around.role or config.role,
+                near.role or around.role or context.running() or config.role,
                 near.tenant or around.tenant or config.tenant,
                 labels,
             )

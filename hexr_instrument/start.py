@@ -28,6 +28,8 @@ MODULES = (
     "google.genai._extra_utils",
 )
 """The modules whose import loads the engine: one line for each provider's table."""
+FRAMEWORKS: "tuple[str, ...]" = ()
+"""The modules whose import has a framework say which agent is running: one line for each framework's table."""
 SERVERS = ("uvicorn.server",)
 """Servers that handle the signals before they import the program, and in the end hand them to what stood there before.
 """
@@ -42,14 +44,14 @@ CARRIERS = (
 )
 """Modules of the standard library through which work goes to other threads and processes."""
 CELERY = "celery.signals"
-WATCHED = (*MODULES, *SERVERS, TRIO, *CARRIERS, CELERY)
+WATCHED = frozenset((*MODULES, *FRAMEWORKS, *SERVERS, TRIO, *CARRIERS, CELERY))
 
 
 class Finder:
     """Finds nothing itself; has the engine patch a provider's module right after it has been executed."""
 
     def __init__(self) -> None:
-        """Watches nothing else than `WATCHED`: every other import costs one tuple look-up."""
+        """Watches nothing else than `WATCHED`: every other import costs one look-up."""
         self._busy: set[str] = set()
 
     def find_spec(

@@ -26,7 +26,7 @@ RULES: dict[str, set[str]] = {
     "config": {"private", "redact"},
     "names": set(),
     "redact": {"call"},
-    "imported": {"call", "guard", "providers", "start"},
+    "imported": {"call", "frameworks", "guard", "providers", "start"},
     "settings": set(),
     "pricing": {"call", "settings"},
     "budgets": {"call", "settings"},
@@ -34,6 +34,7 @@ RULES: dict[str, set[str]] = {
     "carry": {"call", "carry", "config", "context", "guard", "hub", "start"},
     "formats": {"call", "formats"},
     "providers": {"call", "formats", "providers"},
+    "frameworks": {"call", "frameworks"},
     "content": {"call", "redact"},
     "telemetry": {"call", "names"},
     "events": {"names", "telemetry", "opentelemetry._logs", *OTEL_API},
@@ -85,8 +86,8 @@ RULES: dict[str, set[str]] = {
     "streams": {"guard", "live"},
     "sessions": {"budgets", "call", "guard", "live", "recorder"},
     "executions": {"call", "content", "context", "guard", "names", "recorder", "telemetry", *OTEL_API},
-    "drives": {"budgets", "call", "drives", "executions", "guard", "live", "recorder", "sessions", "streams"},
-    "engine": {"call", "drives", "guard", "providers", "recorder", "wrapt"},
+    "drives": {"budgets", "call", "context", "drives", "executions", "guard", "live", "recorder", "sessions", "streams"},
+    "engine": {"call", "context", "drives", "frameworks", "guard", "providers", "recorder", "wrapt"},
     "provider": {"recorder", "export", *OTEL_API},
     "hub": {
         "agents",
@@ -109,6 +110,7 @@ RULES: dict[str, set[str]] = {
         "boot",
         "call",
         "config",
+        "frameworks",
         "health",
         "names",
         "outbox",
@@ -202,11 +204,13 @@ def test_start_imports_os_and_sys_only() -> None:
 
 
 def test_the_list_of_watched_modules_is_the_providers_own() -> None:
-    """The finder watches exactly the modules of the provider tables."""
+    """The finder watches exactly the modules of the tables of providers and of frameworks."""
+    from hexr_instrument.frameworks import FRAMEWORKS as TABLES
     from hexr_instrument.providers import PROVIDERS
-    from hexr_instrument.start import MODULES
+    from hexr_instrument.start import FRAMEWORKS, MODULES
 
     assert set(MODULES) == {provider.module for provider in PROVIDERS}
+    assert set(FRAMEWORKS) == {framework.module for framework in TABLES}
 
 
 def test_only_the_engine_knows_wrapt() -> None:
@@ -227,9 +231,9 @@ def test_attribute_names_are_spelt_once() -> None:
 
 
 def test_pure_rooms_stay_pure() -> None:
-    """Formats and provider tables have no try, no logging, no environment, and import no SDK."""
+    """Formats and tables have no try, no logging, no environment, and import no SDK."""
     for path in FILES:
-        if room(path) in ("formats", "providers"):
+        if room(path) in ("formats", "frameworks", "providers"):
             tree = ast.parse(path.read_text())
             assert not [node for node in ast.walk(tree) if isinstance(node, ast.Try)], path.name
             assert not {"os", "logging"} & imports(path), path.name
@@ -272,8 +276,8 @@ def test_the_engine_has_no_providers_name_in_it() -> None:
 
 
 def test_provider_tables_stay_small() -> None:
-    """A provider is a table of at most 120 lines."""
-    for path in sorted((PACKAGE / "providers").glob("*.py")):
+    """A provider or a framework is a table of at most 120 lines."""
+    for path in sorted([*(PACKAGE / "providers").glob("*.py"), *(PACKAGE / "frameworks").glob("*.py")]):
         assert len(path.read_text().splitlines()) <= 120, path.name
 
 

@@ -6,10 +6,10 @@ from collections.abc import Callable
 
 from ..call import Target
 from ..recorder import Recorder
-from . import calls, connections, tools
-from .patch import Patch, Wrapper
+from . import calls, connections, roles, tools
+from .patch import Hook, Patch, Wrapped, Wrapper
 
-__all__ = ["DRIVES", "EITHER", "Patch"]
+__all__ = ["DRIVES", "EITHER", "Hook", "Patch", "Wrapped", "Wrapper", "roles"]
 
 DRIVES: dict[str, Callable[[Patch, Target, Recorder], Wrapper]] = {
     "call": calls.call,
