@@ -31,17 +31,21 @@ class Agent:
         self.name = name
 
     def run(self, *inner: Any) -> Any:
+        """The role, and what is called inside."""
         return [running(), *(each() for each in inner)]
 
     async def arun(self, *inner: Any) -> Any:
+        """The same, awaited."""
         await asyncio.sleep(0)
         return [running(), *[await each() for each in inner]]
 
     def steps(self) -> Iterator[str | None]:
+        """The role at each of two steps."""
         yield running()
         yield running()
 
     async def asteps(self) -> AsyncIterator[str | None]:
+        """The same, asynchronous."""
         yield running()
         await asyncio.sleep(0)
         yield running()

@@ -8,7 +8,7 @@ from typing import Any
 from .. import context
 from ..call import Target
 from ..context import Change
-from ..guard import attempt, guarded
+from ..guard import attempt
 from .patch import Hook, Wrapper
 
 
