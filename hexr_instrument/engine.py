@@ -115,7 +115,7 @@ def patch_loaded(recorder: Recorder) -> None:
 
 def unpatch() -> None:
     """Puts back the very same objects."""
-    for patch in (*patches.values(), *hooks.values()):
+    for patch in (*hooks.values(), *patches.values()):
         _restore(patch)
         patch.breaker = None  # a call that is on its way into a wrapper finds that it is off
     patches.clear()

@@ -28,7 +28,14 @@ MODULES = (
     "google.genai._extra_utils",
 )
 """The modules whose import loads the engine: one line for each provider's table."""
-FRAMEWORKS: "tuple[str, ...]" = ()
+FRAMEWORKS = (
+    "agents.run",
+    "agents.run_internal.run_loop",
+    "crewai",
+    "langchain_core.runnables.config",
+    "pydantic_ai._run_context",
+    "smolagents.agents",
+)
 """The modules whose import has a framework say which agent is running: one line for each framework's table."""
 SERVERS = ("uvicorn.server",)
 """Servers that handle the signals before they import the program, and in the end hand them to what stood there before.

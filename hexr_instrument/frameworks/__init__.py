@@ -3,7 +3,19 @@
 from __future__ import annotations
 
 from ..call import Framework
+from .crewai import CREWAI
+from .langchain import LANGCHAIN
+from .openai_agents import AGENTS, AGENTS_STREAMED
+from .pydantic_ai import PYDANTIC_AI
+from .smolagents import SMOLAGENTS
 
-FRAMEWORKS: tuple[Framework, ...] = ()
+FRAMEWORKS: tuple[Framework, ...] = (
+    PYDANTIC_AI,
+    LANGCHAIN,
+    CREWAI,
+    AGENTS,
+    AGENTS_STREAMED,
+    SMOLAGENTS,
+)
 """Those that know by themselves which agent is running are asked in this order: the first that knows one is believed,
 so what is used inside of others stands before them."""
