@@ -39,6 +39,7 @@ async def stream(agent):
 
 
 async def main():
+    print((await writer.run("By its variable")).output)
     print((await boss.run("Who pays?")).output)
     print(await asyncio.gather(*(stream(agent) for agent in (researcher, checker, reader, writer))))
     runs = await asyncio.gather(*(agent.run(f"{n}") for n in range(5) for agent in (researcher, checker, reader, writer)))
@@ -64,7 +65,7 @@ def test_each_agent_is_the_role_of_its_calls(spent: Callable[..., Any]) -> None:
         ("researcher", "gpt-4o"): 2 + 1 + 5,
         ("checker", "claude-haiku-4-5"): 2 + 1 + 5,
         ("reader", "gemini-2.5-flash"): 1 + 5,
-        ("writer", "gpt-4.1"): 1 + 5,
+        ("writer", "gpt-4.1"): 1 + 1 + 5,
         ("chief", "gpt-4o"): 1,
         ("alone", "gpt-4-turbo"): 1,
     }
