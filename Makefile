@@ -1,4 +1,4 @@
-.PHONY: help setup fmt check test matrix situations chaos fuzz soak company page bench demo docs
+.PHONY: help setup fmt check test matrix situations chaos fuzz soak company frameworks page bench demo docs
 PY := .venv-dev/bin/python
 
 help: ## list these verbs
@@ -22,6 +22,8 @@ soak: ## 200,000 calls and 50,000 streams: memory, threads, descriptors, context
 company: ## among other agents and in other hosts of Python, in an environment of its own
 	python3 -m venv .venv-company && .venv-company/bin/pip install -q -U pip && .venv-company/bin/pip install -q --group test --group company -e '.[demo]'
 	.venv-company/bin/python -m pytest -q -n 2 tests/test_company.py
+frameworks: ## real programs of each agent framework, each in an environment of its own
+	$(PY) scripts/frameworks.py
 page: ## the dashboard in a real browser (installs Debian's chromium where there is none)
 	command -v chromium >/dev/null || apt-get install -y -q --no-install-recommends chromium fonts-dejavu-core
 	$(PY) -m pip install -q --group page && $(PY) -m pytest -q -n 2 tests/test_dashboard.py

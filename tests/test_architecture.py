@@ -289,7 +289,7 @@ def test_the_boot_file_is_alone() -> None:
 
 def test_every_test_states_its_fact() -> None:
     """Each test function has a docstring."""
-    for path in sorted((ROOT / "tests").glob("test_*.py")):
+    for path in sorted((ROOT / "tests").rglob("test_*.py")):
         for node in ast.walk(ast.parse(path.read_text())):
             if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef) and node.name.startswith("test_"):
                 assert ast.get_docstring(node), f"{path.name}: {node.name}"

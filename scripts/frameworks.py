@@ -1,0 +1,77 @@
+"""Runs each agent framework's programs in an environment of its own, as the frameworks pin against each other.
+
+`python scripts/frameworks.py [--small] [NAME ...]`: all rows, or CI's, or those named. An environment is made once, under
+`.venv-frameworks/`, and made anew when its row changes.
+"""
+
+from __future__ import annotations
+
+import argparse
+import shutil
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+ROOT = Path(__file__).resolve().parent.parent
+HOME = ROOT / ".venv-frameworks"
+TOOLS = ("pytest>=8.3", "pytest-timeout>=2.3", "pytest-xdist>=3.6")
+
+# Name: its file of tests, and what is installed beside this project; the first is the framework whose version is shown.
+ROWS: dict[str, tuple[str, tuple[str, ...]]] = {
+    "openai-agents": ("test_openai_agents.py", ("openai-agents",)),
+    "openai-agents-0.2": ("test_openai_agents.py", ("openai-agents==0.2.11", "openai<2")),
+    "pydantic-ai": ("test_pydantic_ai.py", ("pydantic-ai-slim[anthropic,google,openai]",)),
+    "smolagents": ("test_smolagents.py", ("smolagents[openai]",)),
+    "langgraph": ("test_langgraph.py", ("langgraph", "langchain", "langchain-anthropic", "langchain-openai")),
+    "crewai": ("test_crewai.py", ("crewai[anthropic]",)),
+}
+SMALL = ("openai-agents", "smolagents")
+"""CI's: the lightest."""
+
+
+def environment(name: str) -> Path:
+    """The row's interpreter, with the newest versions that it allows; made where it is not there yet."""
+    folder = HOME / name
+    python = folder / "bin" / "python"
+    wanted = repr(ROWS[name][1])
+    stamp = folder / "wanted"
+    if not stamp.exists() or stamp.read_text() != wanted:
+        shutil.rmtree(folder, ignore_errors=True)
+        subprocess.run([sys.executable, "-m", "venv", folder], check=True)
+        pip = [python, "-m", "pip", "install", "-q", "--disable-pip-version-check"]
+        subprocess.run([*pip, "-e", ".", *TOOLS, *ROWS[name][1]], check=True, cwd=ROOT)
+        stamp.write_text(wanted)
+    return python
+
+
+def run(name: str) -> bool:
+    """One row: says what was installed and whether its tests passed."""
+    started = time.monotonic()
+    python = environment(name)
+    file, installed = ROWS[name]
+    package = installed[0].partition("[")[0].partition("=")[0]
+    listed = f"import importlib.metadata as m; print(m.version({package!r}))"
+    version = subprocess.check_output([python, "-c", listed], text=True).strip()
+    flags = ["-q", "-p", "no:cacheprovider", "-n", "2", f"tests/frameworks/{file}"]
+    done = subprocess.run([python, "-m", "pytest", *flags], check=False, cwd=ROOT, capture_output=True, text=True)
+    last = done.stdout.strip().rpartition("\n")[2]
+    print(f"{package:18} {version:10} {last}  (with its environment {time.monotonic() - started:.0f} s)", flush=True)
+    if done.returncode:
+        print(done.stdout, done.stderr, flush=True)
+    return done.returncode == 0
+
+
+def main() -> int:
+    """Runs the rows; 1 if a test failed in one."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("names", nargs="*", metavar="NAME", help=f"rows to run: {', '.join(ROWS)}")
+    parser.add_argument("--small", action="store_true", help="CI's part")
+    args = parser.parse_args()
+    HOME.mkdir(exist_ok=True)
+    passed = [run(name) for name in args.names or (SMALL if args.small else ROWS)]
+    return int(not all(passed))
+
+
+if __name__ == "__main__":
+    sys.exit(main())
