@@ -159,7 +159,7 @@ def _wrap(module: ModuleType, target: Target, drive: Callable[[Any], Wrapper], p
         return
     if target.instead_of in members:
         return
-    known = inspect.signature(original).parameters
+    known = inspect.signature(original).parameters if target.parameters else ()  # a class method has none
     if missing := [each for each in target.parameters if each not in known]:
         patch.left[target.name] = f"its signature has no {', '.join(missing)}"
         return

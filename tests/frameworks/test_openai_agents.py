@@ -57,9 +57,9 @@ async def ask_crew() -> str:
     return "done"
 
 
-asyncio.run(main())
 alone = Agent(name="Alone", model=OpenAIChatCompletionsModel("gpt-4-turbo", AsyncOpenAI()))
 print(Runner.run_sync(alone, "Hello").final_output)
+asyncio.run(main())
 '''
 
 
