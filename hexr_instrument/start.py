@@ -33,6 +33,7 @@ FRAMEWORKS = (
     "agents.run_internal.run_loop",
     "crewai",
     "langchain_core.runnables.config",
+    "langgraph.pregel",
     "pydantic_ai._run_context",
     "smolagents.agents",
 )

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from ..call import Framework
 from .crewai import CREWAI
-from .langchain import LANGCHAIN
+from .langchain import LANGCHAIN, LANGGRAPH
 from .openai_agents import AGENTS, AGENTS_STREAMED
 from .pydantic_ai import PYDANTIC_AI
 from .smolagents import SMOLAGENTS
@@ -12,6 +12,7 @@ from .smolagents import SMOLAGENTS
 FRAMEWORKS: tuple[Framework, ...] = (
     PYDANTIC_AI,
     LANGCHAIN,
+    LANGGRAPH,
     CREWAI,
     AGENTS,
     AGENTS_STREAMED,

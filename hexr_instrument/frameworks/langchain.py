@@ -1,10 +1,14 @@
-"""LangChain and LangGraph: the configuration of the running step, which the framework itself keeps in the context."""
+"""LangChain and LangGraph: the configuration of the running step, which the framework itself keeps in the context.
+
+Where that names nobody (the nodes inside of an agent that is used by itself), the running graph's own name counts.
+"""
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any
 
-from ..call import Framework, pick, text
+from ..call import Framework, Target, pick, text
 
 _OWN = frozenset({"agent", "model", "tools", "call_model", "__start__"})
 """What the frameworks call the nodes inside of their own agents: no agent's names."""
@@ -27,4 +31,19 @@ LANGCHAIN = Framework(
     module="langchain_core.runnables.config",
     package="langchain-core",
     running=_running,
+)
+
+
+def _graph(instance: Any, args: tuple[Any, ...], kwargs: Mapping[str, Any], target: str) -> str | None:
+    """The name that the program gave to a graph or agent."""
+    name = text(instance, "name")
+    return None if name == "LangGraph" else name
+
+
+LANGGRAPH = Framework(
+    name="langgraph",
+    module="langgraph.pregel",
+    package="langgraph",
+    targets=(Target("Pregel.stream", "role"), Target("Pregel.astream", "role")),
+    agent=_graph,
 )

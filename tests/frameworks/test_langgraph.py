@@ -66,7 +66,11 @@ parallel.add_edge(START, "right")
 parallel = parallel.compile()
 
 
+by_itself = create_react_agent(ChatOpenAI(model="o3"), tools=[], name="by_itself")
+
+
 async def concurrently():
+    print([len(chunk) async for chunk in by_itself.astream({"messages": [("user", "Do it")]}, stream_mode="updates")])
     return [each["said"] for each in await asyncio.gather(*(parallel.ainvoke({"said": []}) for _ in range(5)))]
 
 
@@ -94,6 +98,8 @@ team.add_node("old_hand", create_react_agent(ChatOpenAI(model="gpt-4.1"), tools=
 team.add_edge(START, "team")
 team.add_edge("team", "old_hand")
 print(team.compile(name="company").invoke({"messages": [("user", "Do it")]})["messages"][-1].text)
+print(by_itself.invoke({"messages": [("user", "Do it")]})["messages"][-1].text)
+
 print(ChatOpenAI(model="gpt-4-turbo").invoke("By nobody").text)
 '''
 
@@ -115,5 +121,6 @@ def test_each_agent_or_node_is_the_role_of_its_calls(spent: Callable[..., Any]) 
         ("helper", "gpt-4o-mini"): 2,
         ("team", "claude-haiku-4-5"): 1,
         ("old_hand", "gpt-4.1"): 1,
+        ("by_itself", "o3"): 1 + 1,
         (None, "gpt-4-turbo"): 1,
     }
