@@ -1,6 +1,6 @@
 """A CrewAI crew of researcher, writer and editor, two models each. It knows nothing of who pays:
 
-    hexr-instrument --agent content-crew --tenant acme-corp --report python examples/crewai_crew.py
+hexr-instrument --agent content-crew --tenant acme-corp --report python examples/crewai_crew.py
 """
 
 from crewai import Agent, Crew, Task

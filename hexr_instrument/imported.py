@@ -1,4 +1,4 @@
-"""What becomes of one SDK in a recorded program: `doctor` runs this in an interpreter of its own, under the boot file."""
+"""What becomes of an SDK or framework in a recorded program: `doctor` runs this in its own interpreter, under the boot file."""
 
 from __future__ import annotations
 
@@ -8,7 +8,8 @@ import sys
 from typing import Any
 
 from . import start
-from .call import Provider
+from .call import Framework, Provider
+from .frameworks import FRAMEWORKS
 from .guard import faults
 from .providers import PROVIDERS
 
@@ -17,22 +18,27 @@ def main(*tables: str) -> None:
     """Imports the modules of an SDK's tables and prints one JSON object a line for each; other errors are raised.
 
     It has `table`, `booted` (whether the boot file ran), `absent` (why the module cannot be imported, or null),
-    `patched` (names of methods), `left` (targets that stayed as they are, and why), `faults` (of ours).
+    `patched` (names of methods), `asked` (whether a framework is asked itself), `left` (targets that stayed as they
+    are, and why), `faults` (of ours).
     """
     booted = any(isinstance(finder, start.Finder) for finder in sys.meta_path)
-    for provider in PROVIDERS:
-        if provider.name in tables:
-            sys.stdout.write(f"\n{json.dumps({'table': provider.name, 'booted': booted, **_look(provider)})}\n")
+    for table in (*PROVIDERS, *FRAMEWORKS):
+        if table.name in tables:
+            sys.stdout.write(f"\n{json.dumps({'table': table.name, 'booted': booted, **_look(table)})}\n")
 
 
-def _look(provider: Provider) -> dict[str, Any]:
-    found: dict[str, Any] = {"absent": None, "patched": [], "left": {}, "faults": faults}
+def _look(table: Provider | Framework) -> dict[str, Any]:
+    found: dict[str, Any] = {"absent": None, "patched": [], "asked": False, "left": {}, "faults": faults}
     try:
-        importlib.import_module(provider.module)
+        importlib.import_module(table.module)
     except ImportError as error:  # another version's module, or one that needs a library that is not there
         return found | {"absent": f"{type(error).__name__}: {error}"}
     engine = sys.modules.get(f"{__package__}.engine")
-    if engine is not None and provider.name in engine.patches:
-        patch = engine.patches[provider.name]
+    if engine is not None and table.name in engine.patches:
+        patch = engine.patches[table.name]
         found |= {"patched": [original for _, original, _ in patch.originals], "left": patch.left}
+    elif engine is not None and table.name in engine.hooks:
+        hook = engine.hooks[table.name]
+        found |= {"patched": [original for _, original, _ in hook.originals], "left": hook.left}
+        found["asked"] = hook.reader is not None
     return found

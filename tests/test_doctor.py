@@ -21,7 +21,7 @@ from hexr_instrument.boot import boot_directory
 from hexr_instrument.config import Config, Endpoint
 from hexr_instrument.demo.receiver import OtlpReceiver
 from hexr_instrument.report import doctor
-from hexr_instrument.report.doctor import delivery, probe, sdks
+from hexr_instrument.report.doctor import delivery, frameworks, probe, sdks
 from hexr_instrument.store import Store
 
 CALL = """
@@ -132,6 +132,29 @@ def test_an_sdk_that_is_not_recorded_is_named_with_its_reason(
     assert finding.level == ("problem" if status else "note")
     assert words in finding.text
     assert section.data["openai"]["recorded"] is False
+
+
+@pytest.mark.parametrize(
+    ("source", "level", "words"),
+    [
+        ("class Agent:\n    def execute_task(self): ...", "ok", "crewai 1.0: names the roles"),
+        ("x = 1", "note", "crewai 1.0: names no roles: Task._execute_core: this version of the SDK does not have it"),
+        ("raise ImportError('no libssl')", "note", "crewai 1.0: names no roles: cannot be imported: ImportError"),
+    ],
+    ids=["there", "nothing there", "import fails"],
+)
+def test_a_framework_is_named_with_what_becomes_of_it(
+    source: str, level: str, words: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """An installed framework names the roles, or does not, with the reason; no call is lost by that."""
+    monkeypatch.setattr(frameworks, "FRAMEWORKS", [each for each in frameworks.FRAMEWORKS if each.name == "crewai"])
+    monkeypatch.setattr(frameworks, "version_of", lambda package: "1.0")
+    (tmp_path / "crewai.py").write_text(source)
+    environ = clean_environment(PYTHONPATH=str(tmp_path))
+    section = frameworks.followed(Config.from_env(environ), environ, quick=False)
+    (finding,) = section.findings
+    assert (finding.level, section.data["crewai"]["followed"]) == (level, level == "ok")
+    assert words in finding.text
 
 
 def test_the_working_directory_is_not_imported(tmp_path: Path) -> None:

@@ -16,7 +16,7 @@ QUIET = {
     "CREWAI_TESTING": "true",
 }
 
-PROGRAM = '''
+PROGRAM = """
 import asyncio
 from concurrent.futures import ThreadPoolExecutor
 from crewai import Agent, Crew, LLM, Process, Task
@@ -67,7 +67,7 @@ def said():
 
 said()
 LLM(model="openai/gpt-4-turbo").call("By nobody")
-'''
+"""
 
 
 def test_each_agent_is_the_role_of_its_calls(spent: Callable[..., Any]) -> None:

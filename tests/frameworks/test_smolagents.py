@@ -8,7 +8,7 @@ from typing import Any
 from hexr_instrument.demo.providers import ProviderServer
 from hexr_instrument.demo.wire import Reply
 
-PROGRAM = '''
+PROGRAM = """
 from concurrent.futures import ThreadPoolExecutor
 from smolagents import OpenAIModel, Tool, ToolCallingAgent
 from hexr import hexr_agent, hexr_role
@@ -40,7 +40,7 @@ def said():
 
 
 said()
-'''
+"""
 
 
 def test_each_agent_is_the_role_of_its_calls(spent: Callable[..., Any], providers: ProviderServer) -> None:

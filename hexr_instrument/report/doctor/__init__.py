@@ -18,7 +18,7 @@ from ...config import Config, is_true, on_python_path
 from ...names import package_version
 from ...store import Store, StoreError
 from .. import emit, plain, styled
-from . import delivery, sdks
+from . import delivery, frameworks, sdks
 from .section import Section
 
 NAME = "doctor"
@@ -28,7 +28,8 @@ STALE = 90
 EXIT_TROUBLE = 1
 _EPILOG = """\
 Changes nothing, sends nothing but an empty export request, and starts one
-interpreter for each installed SDK, to see what becomes of it in a recorded program.
+interpreter for each installed SDK and agent framework, to see what becomes of it
+in a recorded program.
 
 marks: ok; -- worth knowing; !! loses calls, or will
 
@@ -110,6 +111,7 @@ def examine(store: Store, environ: Mapping[str, str], *, quick: bool) -> Iterato
     config = Config.from_env(environ)
     yield _program(config, environ)
     yield sdks.recorded(config, environ, quick=quick)
+    yield frameworks.followed(config, environ, quick=quick)
     yield _changes(config)
     yield delivery.telemetry(config, environ, quick=quick)
     yield delivery.kept(store, config)

@@ -5,18 +5,20 @@ from __future__ import annotations
 import json
 import subprocess
 import sys
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from importlib.metadata import PackageNotFoundError, version
 from typing import Any
 
 from ... import boot, redact
-from ...call import Provider
+from ...call import Framework, Provider
 from ...config import Config
 from ...providers import PROVIDERS
 from .section import Finding, Section
 
 PATIENCE = 60.0
 """Seconds that an SDK may take to be imported: some need ten on a small machine."""
+SLOW = f"not known: its import takes longer than {PATIENCE:g} s"
+UNBOOTED = "the boot file is not run (another sitecustomize is before it on PYTHONPATH)"
 
 
 def recorded(config: Config, environ: Mapping[str, str], *, quick: bool) -> Section:
@@ -25,10 +27,10 @@ def recorded(config: Config, environ: Mapping[str, str], *, quick: bool) -> Sect
     packages: dict[str, list[Provider]] = {}
     for provider in PROVIDERS:
         packages.setdefault(_package(provider), []).append(provider)
-    versions = {name: _version(name) for name in packages}
+    versions = {name: version_of(name) for name in packages}
     children: dict[str, subprocess.Popen[str]] = {}
     if not quick and not config.disabled:
-        children = {name: _child(packages[name], environ) for name, installed in versions.items() if installed}
+        children = {name: child(packages[name], environ) for name, installed in versions.items() if installed}
     for name, installed in versions.items():
         data: dict[str, Any] = {"version": installed, "recorded": None}
         section.data[name] = data
@@ -51,15 +53,16 @@ def _package(provider: Provider) -> str:
     return next((each.direct.package for each in same if each.direct is not None), top)
 
 
-def _version(package: str) -> str | None:
+def version_of(package: str) -> str | None:
+    """The version of a distribution, if it is installed."""
     try:
         return version(package)
     except PackageNotFoundError:
         return None
 
 
-def _child(tables: list[Provider], environ: Mapping[str, str]) -> subprocess.Popen[str]:
-    """An interpreter under the boot file that imports one SDK; see `hexr_instrument/imported.py`."""
+def child(tables: Sequence[Provider | Framework], environ: Mapping[str, str]) -> subprocess.Popen[str]:
+    """An interpreter under the boot file that imports one SDK or framework; see `hexr_instrument/imported.py`."""
     # `-c` puts the working directory first on sys.path: nothing may be imported from there.
     code = "import sys; sys.path[:1] == [''] and sys.path.pop(0); from hexr_instrument import imported; "
     code += "imported.main(*sys.argv[1:])"
@@ -74,21 +77,29 @@ def _child(tables: list[Provider], environ: Mapping[str, str]) -> subprocess.Pop
     )
 
 
-def _verdict(tables: list[Provider], child: subprocess.Popen[str]) -> tuple[str, str]:
-    """What became of one SDK: level and words."""
+def said(child: subprocess.Popen[str]) -> tuple[dict[str, dict[str, Any]], str] | None:
+    """What a child says of each table, and its last words on stderr; None if it takes too long."""
     try:
         out, err = child.communicate(timeout=PATIENCE)
     except subprocess.TimeoutExpired:
         child.kill()
         child.communicate()
-        return "note", f"not known: its import takes longer than {PATIENCE:g} s"
+        return None
     found = {each["table"]: each for each in map(_answer, out.splitlines()) if each is not None}
+    return found, (err.strip() or "no reason given").rpartition("\n")[2]
+
+
+def _verdict(tables: list[Provider], child: subprocess.Popen[str]) -> tuple[str, str]:
+    """What became of one SDK: level and words."""
+    told = said(child)
+    if told is None:
+        return "note", SLOW
+    found, last_words = told
     first = found.get(tables[0].name)
     if first is None or first["absent"] is not None:
-        last = (err.strip() or "no reason given").rpartition("\n")[2]
-        return "note", f"cannot be imported: {redact.text(last if first is None else first['absent'])}"
+        return "note", f"cannot be imported: {redact.text(last_words if first is None else first['absent'])}"
     if not first["booted"]:
-        return "problem", "not recorded: the boot file is not run (another sitecustomize is before it on PYTHONPATH)"
+        return "problem", f"not recorded: {UNBOOTED}"
     there = [each for each in found.values() if each["absent"] is None]
     left = "; ".join(f"{name}: {why}" for each in there for name, why in each["left"].items())
     left = left or "; ".join(each["table"] for each in there if not each["patched"]) or "; ".join(there[-1]["faults"])
