@@ -16,6 +16,7 @@ from support import Run
 
 from hexr_instrument import budgets
 from hexr_instrument.budgets import BudgetError, BudgetExceeded, Budgets, Ledger
+from hexr_instrument.budgets.ledger import _PROBES, _SIZE
 from hexr_instrument.call import USD, Caller
 from hexr_instrument.demo.providers import ProviderServer
 
@@ -329,18 +330,18 @@ def test_the_ledger_is_private_and_of_one_size(tmp_path: Path) -> None:
         key = number.to_bytes(4, "little") + bytes(12)
         assert ledger.add(key, number, 1, None, 1) == (number, False)
     status = os.stat(tmp_path / "new" / "budgets.ledger")
-    assert (stat.S_IMODE(status.st_mode), status.st_size) == (0o600, budgets._SIZE)
+    assert (stat.S_IMODE(status.st_mode), status.st_size) == (0o600, _SIZE)
 
 
 def test_keys_that_meet_are_kept_apart(tmp_path: Path) -> None:
     """Places that are taken are passed over; a full neighbourhood counts in the process."""
     ledger = Ledger(str(tmp_path / "budgets.ledger"), print)
     far = 2**62
-    for number in range(budgets._PROBES + 5):
+    for number in range(_PROBES + 5):
         key = bytes(15) + bytes([number + 1])
         assert ledger.add(key, 10 + number, far, None, 1) == (10 + number, False)
         assert ledger.add(key, 1, far, None, 1) == (11 + number, False)
-    assert all(ledger.spent(bytes(15) + bytes([number + 1])) == 11 + number for number in range(budgets._PROBES + 5))
+    assert all(ledger.spent(bytes(15) + bytes([number + 1])) == 11 + number for number in range(_PROBES + 5))
 
 
 def test_threads_and_processes_lose_nothing(tmp_path: Path) -> None:

@@ -15,7 +15,8 @@ from typing import Any
 
 from ..call import Part, Response, Usage
 from .own import NOTHING, Own, PricesError
-from .table import PROVIDERS, Bucket, Explanation, Table, rounded
+from .plan import rounded
+from .table import PROVIDERS, Bucket, Explanation, Table
 
 __all__ = [
     "PROVIDERS",
