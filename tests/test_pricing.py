@@ -18,6 +18,7 @@ import pytest
 
 from hexr_instrument import pricing
 from hexr_instrument.call import USD, Usage
+from hexr_instrument.pricing import plan
 from hexr_instrument.pricing import table as room
 
 ROOT = Path(__file__).parent.parent
@@ -213,8 +214,8 @@ def test_explanation_shows_each_bucket() -> None:
 
 def test_every_count_is_priced_or_refused() -> None:
     """No field of `Usage` can be overlooked: each is a unit of the table, or one that has no price at all."""
-    assert {*room._COUNTED, *room._NEVER_PRICED} == {each.name for each in fields(Usage)}
-    assert {*room._COUNTED, "cache_write_5m"} <= TABLE["units"].keys()
+    assert {*plan._COUNTED, *plan._NEVER_PRICED} == {each.name for each in fields(Usage)}
+    assert {*plan._COUNTED, "cache_write_5m"} <= TABLE["units"].keys()
 
 
 def made(prices: Any) -> pricing.Table:

@@ -17,10 +17,13 @@ from ..call import number
 from ..journal import header_of
 from ..journal import lines as whole_lines
 from .file import DATABASE, SCHEMA, StoreError, StoreUnwritableError, check, reading, writing
+from .filter import COLUMNS, FOREVER, STATUSES, TIMES, Filter
 from .lines import Facet
 from .purge import Purged, purge
-from .query import COLUMNS, FOREVER, STATUSES, TIMES, Filter, Record, Row, amounts, costs, fold, records
+from .query import costs
+from .records import Record, amounts, records
 from .reprice import Change, Pricing, reprice
+from .rows import Row, fold
 from .timeline import Point, latencies, timeline
 from .waiting import Waiting, waiting
 from .write import prune, take_in, take_in_all

@@ -206,3 +206,8 @@ def _json(value: Any, kind: type) -> str | None:
     if type(value) is not kind or not value:
         return None
     return json.dumps(value, separators=(",", ":"), sort_keys=True)
+
+
+def texts(column: str | None) -> dict[str, str]:
+    """The texts in a column of names and values."""
+    return {name: value for name, value in json.loads(column or "{}").items() if isinstance(value, str)}

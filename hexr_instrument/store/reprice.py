@@ -8,8 +8,9 @@ from collections.abc import Callable
 from dataclasses import dataclass, replace
 from typing import Any
 
+from .filter import Filter
 from .lines import TOKEN_FIELDS, Facet
-from .query import Filter, amounts
+from .records import amounts
 from .write import facet_number, transaction
 
 Pricing = Callable[[Facet, dict[str, int], int, "str | None", dict[str, Any]], "tuple[int | None, str | None]"]

@@ -9,7 +9,8 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 
 from .file import DAY, SPLIT
-from .query import Filter, facets_of, has
+from .filter import Filter, facets_of
+from .query import has
 
 
 @dataclass(frozen=True, slots=True)
