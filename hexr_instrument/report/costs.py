@@ -25,6 +25,7 @@ from . import (
     covered,
     diff,
     emit,
+    fleet,
     instant,
     plain,
     prepare,
@@ -35,7 +36,7 @@ from . import (
     tokens,
     verify,
 )
-from .data import FIELDS, TREE, CostReport, CostRow, Sums, checked, gather
+from .data import FIELDS, TREE, CostRow, Sums, checked, gather
 from .money import exact
 from .table import as_csv, table
 from .tree import amounts, counted, notes, total, tree, uncovered
@@ -59,6 +60,12 @@ by, since, until, covers_since, kinds (the same calls by how their cost is known
 coverage (0 to 1), mismatched, unpriced (by model), prices (the price tables),
 skipped_lines, hidden (groups beyond --top). The other reports have objects of their
 own. Amounts are sums of 1e-12 USD; nothing is a float before it is printed.
+
+--from asks a backend for what it holds of all processes that export to it, by --by,
+--since (default: 30 days of Prometheus, 24 hours of Tempo), --until, --tz, --agent,
+--tenant, --role, --provider, --model, --where, --top, --max, --json and --csv; user and
+password may stand in the URL. Prometheus (Mimir, Thanos, VictoriaMetrics) holds
+counters, Tempo (2.7 or later, with TraceQL metrics) spans; how exact it is, is said.
 """
 
 
@@ -86,6 +93,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     others.add_argument(
         "--reprice", metavar="WHAT", nargs="?", const="unpriced", choices=("unpriced", "all"), help=text
     )
+    text = "the same of a fleet: prometheus=URL or tempo=URL, instead of the local store; see below"
+    parser.add_argument("--from", metavar="BACKEND=URL", dest="source", help=text)
     parser.add_argument("--dry-run", action="store_true", help="with --reprice: show the change and make none")
     output = parser.add_mutually_exclusive_group()
     output.add_argument("--json", action="store_true", help="one JSON object, see below")
@@ -115,6 +124,9 @@ def _run(args: argparse.Namespace, directory: Path, stdout: TextIO) -> int:
     maximum = _maximum(args.maximum)
     top = _top(args.top)
     selection = select(args)
+    if args.source is not None:
+        found = _of_fleet(args, by, selection, top, stdout)
+        return _verdict(found.total.cost or 0, maximum)
     stores = prepare(args, directory, NAME)
     if args.compare or args.diff or args.verify or args.reprice or args.reconcile:
         return _other(args, stores, selection, stdout)
@@ -133,9 +145,32 @@ def _run(args: argparse.Namespace, directory: Path, stdout: TextIO) -> int:
         lines = shown(by, sums, stdout, colours=colours)
         since = covered(stores)
         since = None if since is None or since <= selection.only.since else since
-        lines += ["", *_others(sums, report), total(sums.rows, sums.others)]
+        lines += ["", *_others(sums, report.hidden), total(sums.rows, sums.others)]
         emit(stdout, [*lines, *uncovered(sums, report, since, selection.zone), *_stale()])
     return _verdict(report.total.cost or 0, maximum)
+
+
+def _of_fleet(
+    args: argparse.Namespace, by: Sequence[str], selection: Selection, top: int | None, stdout: TextIO
+) -> fleet.Fleet:
+    """The report on what a backend holds, instead of a store."""
+    for name in ("compare", "diff", "verify", "reconcile", "reprice", "store", "dry_run"):
+        if getattr(args, name):
+            raise UsageError(f"--{name.replace('_', '-')}: it needs the calls of a store; leave it or --from out")
+    found = fleet.gather(args.source, by, selection, top)
+    if args.json:
+        emit(stdout, [json.dumps(found.as_dict(), indent=2)])
+    elif args.csv:
+        emit(stdout, found.csv_lines())
+    elif not found.rows:
+        emit(stdout, ["No call there matches these options", *found.uncovered(selection.zone)])
+    else:
+        sums = Sums(found.rows, found.others, found.total, [], [])
+        shown = _tree if args.by is None else _table
+        lines = shown(by, sums, stdout, colours=styled(stdout))
+        lines += ["", *_others(sums, found.hidden), total(found.rows, found.others)]
+        emit(stdout, [*lines, *found.uncovered(selection.zone)])
+    return found
 
 
 def _other(args: argparse.Namespace, stores: Sequence[Store], selection: Selection, stdout: TextIO) -> int:
@@ -189,12 +224,12 @@ def _stale() -> list[str]:
     return [f"Prices: {pricing.version()} are {days} days old; hexr-instrument prices update takes newer ones"]
 
 
-def _others(sums: Sums, report: CostReport) -> list[str]:
+def _others(sums: Sums, hidden: int) -> list[str]:
     """What `--top` left out, so that the printed parts still add up to the total."""
     if not sums.others:
         return []
     cells, _ = amounts([*sums.rows, *sums.others])
-    return [f"Others: {cells[-1]} / {counted(sums.others[0].calls, 'call')} in {counted(report.hidden, 'group')}"]
+    return [f"Others: {cells[-1]} / {counted(sums.others[0].calls, 'call')} in {counted(hidden, 'group')}"]
 
 
 def _cells(row: CostRow) -> list[str]:
