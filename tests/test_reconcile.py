@@ -97,9 +97,40 @@ def test_openais_usage_is_compared_by_day_and_model(shop: Shop, tmp_path: Path) 
     assert other["covered"] == 0.5
     assert other["reasons"][0].startswith("2 requests not recorded")
     assert any("ended early" in each for each in other["reasons"])
-    assert data["keys"] == {hashlib.sha256(b"key_abc").hexdigest()[:8]: 4400}
+    key = hashlib.sha256(b"key_abc").hexdigest()[:8]
+    assert data["keys"] == [{"name": key, "unit": "requests", "theirs": 4, "not_recorded": 2}]
     assert (data["total"]["their_calls"], data["total"]["our_calls"]) == (7, 5)
     assert data == reconciled(shop, tmp_path, "\n".join(map(json.dumps, pages)))
+
+
+def test_a_key_of_a_program_that_is_not_instrumented_is_found(shop: Shop, tmp_path: Path) -> None:
+    """What one key alone used beyond all that is recorded; with a label of the key's id, key by key."""
+    model = "gpt-4o-2024-08-06"
+    when = at("2026-11-20T10:00:00")
+    shop.add(3, 3 * CENT, start=when, served=model, labels={"key": "key_ours", "project": "proj_1"})
+    buckets = [
+        openai_usage("2026-11-20", model=model, num_model_requests=calls, input_tokens=1, output_tokens=1, **ids)
+        for calls, ids in (
+            (3, {"api_key_id": "key_ours", "project_id": "proj_1"}),
+            (40, {"api_key_id": "key_strange", "project_id": "proj_2"}),
+        )
+    ]
+    ours, strange = (hashlib.sha256(key).hexdigest()[:8] for key in (b"key_ours", b"key_strange"))
+    export = {"object": "page", "data": buckets}
+    data = reconciled(shop, tmp_path, export)
+    assert [(each["name"], each["theirs"], each["not_recorded"]) for each in data["keys"]] == [
+        (strange, 40, 37),
+        (ours, 3, 0),
+    ]
+    text = shop.costs("--reconcile", str(tmp_path / "export.json"))
+    assert f"Key {strange}: 40 requests, of which at least 37 requests are not recorded" in text
+    assert "key_" not in text
+    data = reconciled(shop, tmp_path, export, "export.json", "--by", "project,key")
+    assert [(row["project"], row["key"], row["their_calls"], row["our_calls"]) for row in data["rows"]] == [
+        ("proj_1", ours, 3, 3),
+        ("proj_2", strange, 40, 0),
+    ]
+    shop.costs("--reconcile", str(tmp_path / "export.json"), "--by", "role", status=2)
 
 
 def test_openais_costs_are_compared_in_dollars(shop: Shop, tmp_path: Path) -> None:
@@ -118,7 +149,10 @@ def test_openais_costs_are_compared_in_dollars(shop: Shop, tmp_path: Path) -> No
         ("gpt-5.4", "0.50", "0.00", 0.0),
     ]
     assert data["rows"][2]["reasons"] == ["no such call is recorded: programs without hexr-instrument, or another key"]
-    assert data["projects"] == {"proj_2": 52 * CENT, "proj_1": 3 * CENT}
+    assert data["projects"] == [
+        {"name": "proj_2", "unit": "usd", "theirs": "0.52", "not_recorded": "0.50"},
+        {"name": "proj_1", "unit": "usd", "theirs": "0.03", "not_recorded": "0.00"},
+    ]
     assert data["total"]["covered"] == pytest.approx(0.05 / 0.55)
     text = shop.costs("--reconcile", str(tmp_path / "export.json"))
     assert [line.split() for line in text.splitlines()[1:5]] == [

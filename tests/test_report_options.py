@@ -303,6 +303,25 @@ def test_lines_are_cut_to_the_terminal(shop: Shop, monkeypatch: pytest.MonkeyPat
     assert output.endswith("1200/340 1.2s $0.01\n")
 
 
+@pytest.mark.parametrize(
+    "options", [(), ("--by", "model,tenant"), ("--compare",), ("--diff", "9000d", "--by", "model")]
+)
+def test_long_names_do_not_widen_a_terminal(
+    shop: Shop, monkeypatch: pytest.MonkeyPatch, options: tuple[str, ...]
+) -> None:
+    """They are shortened in their middle, where they do not differ; a pipe and JSON have them whole."""
+    monkeypatch.setenv("COLUMNS", "80")
+    monkeypatch.setenv("NO_COLOR", "1")
+    long = "vertex/publishers/a-model-with-a-name-" + "x" * 90
+    shop.add(3, model=long + "-1", tenant="t" * 90, role="r" * 90)
+    shop.add(1, None, model="日" * 90)
+    shown = shop.run(costs, *options, stdout=Terminal())[1]
+    assert max(map(cell_len, shown.splitlines())) <= 80
+    assert "…" in shown
+    assert not options or "-1" in shown
+    assert long in shop.costs(*options)
+
+
 def test_calls_as_json_are_as_documented(shop: Shop) -> None:
     """Times in UTC, durations in milliseconds, null for unknown."""
     shop.add(usage={"input": 5, "web_searches": 1}, labels={"team": "x"}, start=NOON, end=NOON + 1_500_000)

@@ -224,7 +224,7 @@ def test_models_side_by_side(shop: Shop) -> None:
         "950ms",
         "120k/34.0k",
         "$0.01",
-        "$0.02941176",
+        "$0.029412",
         "0",
         "%",
     ]

@@ -10,7 +10,7 @@ from datetime import datetime, timezone, tzinfo
 from pathlib import Path
 from typing import Any, TextIO
 
-from rich.cells import cell_len, set_cell_size
+from rich.cells import cell_len
 
 from ..store import Record, StoreError
 from . import (
@@ -28,6 +28,7 @@ from . import (
     tokens,
 )
 from .money import USD_DIGITS, decimals, dollars, exact
+from .table import shortened
 
 NAME = "calls"
 _WIDTH = 80
@@ -135,8 +136,7 @@ def lines(found: Sequence[Record], zone: tzinfo, width: int | None, now: datetim
 
 
 def _fit(cell: str, size: int, *, right: bool) -> str:
-    if cell_len(cell) > size:
-        return set_cell_size(cell, size - 1) + "…"
+    cell = shortened(cell, size)
     blank = " " * (size - cell_len(cell))
     return blank + cell if right else cell + blank
 

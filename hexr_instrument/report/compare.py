@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from array import array
 from collections.abc import Sequence
+from decimal import Decimal
 from typing import Any, TextIO
 
 from ..call import USD
@@ -26,6 +27,8 @@ FIELDS = (
 )
 _PLACES = 8
 """Decimals of a quotient of amounts; sums are exact."""
+_SHORT = Decimal("0.0001")
+"""Quotients from here on are shown to six decimals."""
 
 
 def gather(stores: Sequence[Store], selection: Selection) -> list[dict[str, Any]]:
@@ -117,4 +120,7 @@ def _time(milliseconds: float | None) -> str:
 
 
 def _dollars(amount: str | None) -> str:
-    return "-" if amount is None else f"${amount}"
+    if amount is None:
+        return "-"
+    known = Decimal(amount)
+    return f"${exact(int(round(known, 6) * USD)) if known >= _SHORT else amount}"

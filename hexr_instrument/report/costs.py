@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 import json
 import re
+import shutil
 import time
 from collections.abc import Sequence
 from datetime import timezone
@@ -87,7 +88,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     others.add_argument("--diff", metavar="SPAN", help=text)
     text = "prove that the leaves, the days and the single calls have the same sums"
     others.add_argument("--verify", action="store_true", help=text)
-    text = "compare with a provider's usage, cost or billing export (CSV or JSON)"
+    text = "compare with a provider's usage, cost or billing export (CSV or JSON); --by project, workspace or key, too"
     others.add_argument("--reconcile", metavar="FILE", help=text)
     text = "price calls anew that have no price, or with `all` every call whose provider did not state its cost"
     others.add_argument(
@@ -146,7 +147,7 @@ def _run(args: argparse.Namespace, directory: Path, stdout: TextIO) -> int:
         since = covered(stores)
         since = None if since is None or since <= selection.only.since else since
         lines += ["", *_others(sums, report.hidden), total(sums.rows, sums.others)]
-        emit(stdout, [*lines, *uncovered(sums, report, since, selection.zone), *_stale()])
+        emit(stdout, [*lines, *uncovered(sums, report, since, selection.zone, _width(stdout)), *_stale()])
     return _verdict(report.total.cost or 0, maximum)
 
 
@@ -188,7 +189,8 @@ def _other(args: argparse.Namespace, stores: Sequence[Store], selection: Selecti
         data = diff.as_data(by, found, bounds)
         text = diff.csv_lines(by, found) if args.csv else diff.lines(by, found, stdout, colours=colours)
     elif args.reconcile:
-        compared = reconcile.gather(stores, selection, Path(args.reconcile), zoned=args.tz is not None)
+        by = () if args.by is None else checked([name.strip() for name in args.by.split(",")])
+        compared = reconcile.gather(stores, selection, Path(args.reconcile), by, zoned=args.tz is not None)
         data = reconcile.as_data(compared)
         text = reconcile.csv_lines(compared) if args.csv else reconcile.lines(compared, stdout, colours=colours)
     elif args.verify:
@@ -274,12 +276,19 @@ def _nothing(selection: Selection, stores: Sequence[Store]) -> str:
     return f"No call in {where} matches these options"
 
 
+def _width(stdout: TextIO) -> int | None:
+    """Cells of the terminal; None where there is none: nothing is shortened then."""
+    return shutil.get_terminal_size().columns if stdout.isatty() else None
+
+
 def _tree(by: Sequence[str], sums: Sums, stdout: TextIO, *, colours: bool) -> list[str]:
+    width = _width(stdout)
     if not colours:
-        return tree(sums.rows, sums.others)
+        return tree(sums.rows, sums.others, width=width)
     return tree(
         sums.rows,
         sums.others,
+        width=width,
         strong=lambda text: f"\x1b[1m{text}\x1b[0m",
         faint=lambda text: f"\x1b[2m{text}\x1b[0m",
     )

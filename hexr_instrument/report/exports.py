@@ -163,7 +163,7 @@ def _line(row: _Row, zone: tzinfo) -> Line:
         ),
         model=_model(row),
         project=_first(row, "project_name", "project_id", "workspace", "workspace_id"),
-        key=None if key is None else hashlib.sha256(key.encode()).hexdigest()[:8],
+        key=None if key is None else hashed(key),
         calls=_whole(row, "num_model_requests", "request_count"),
         input=sum(parts) if parts else _whole(row, "input_tokens"),
         output=_whole(row, "output_tokens", "usage_output_tokens"),
@@ -171,6 +171,11 @@ def _line(row: _Row, zone: tzinfo) -> Line:
         currency=(_first(row, "amount_currency", "currency") or "USD").upper(),
         batch=str(row.get("batch", row.get("service_tier", row.get("usage_type", "")))).lower() in ("true", "batch"),
     )
+
+
+def hashed(key: str) -> str:
+    """What is shown of a key's id."""
+    return hashlib.sha256(key.encode()).hexdigest()[:8]
 
 
 def _first(row: _Row, *names: str) -> str | None:

@@ -3,19 +3,21 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import date, datetime, time, timedelta
 from pathlib import Path
 from typing import Any, TextIO
 
 from ..store import FOREVER, Row, Store, fold
-from . import Selection, covered, moment, plain
-from .exports import PROVIDERS, Export, Line, added, read, undated
+from . import Selection, UsageError, covered, moment, plain
+from .exports import PROVIDERS, Export, Line, added, hashed, read, undated
 from .money import USD_DIGITS, decimals, dollars, exact
 from .table import as_csv, table
 from .tree import counted, percent
 
+_LABELS = {"project": "project", "workspace": "project", "key": "key"}
+"""What an export can be compared by beside day and model -> what its lines call it; our calls have it as a label."""
 _NEAR = 0.001
 """A difference of less than this share is rounding."""
 
@@ -26,6 +28,8 @@ class Compared:
 
     day: str
     model: str | None
+    by: tuple[str | None, ...]
+    """The project, workspace or key, where it is compared by these."""
     theirs: int | None
     ours: int
     their_calls: int | None
@@ -38,31 +42,51 @@ class Compared:
 
 
 @dataclass(frozen=True, slots=True)
+class Share:
+    """What the export has of one project, workspace or key."""
+
+    name: str
+    theirs: int
+    """In `unit`."""
+    missing: int
+    """How much of it surely is not recorded here: what is beyond all of our calls of the same days and models."""
+    unit: str
+    """`requests`, `tokens`, or `usd` (in 1e-12): the first of these that the export states."""
+
+
+@dataclass(frozen=True, slots=True)
 class Reconciliation:
     """The whole comparison."""
 
     export: Export
     rows: tuple[Compared, ...]
     total: Compared
-    projects: dict[str, int]
-    """What the export has of each project or workspace: cost, or tokens where it has no cost."""
-    keys: dict[str, int]
-    """The same for each key, by a hash of its id; calls are not recorded by key."""
+    by: tuple[str, ...]
+    """What it is compared by beside day and model."""
+    projects: tuple[Share, ...]
+    keys: tuple[Share, ...]
+    """Keys by a hash of their id."""
     notes: tuple[str, ...]
 
 
-def gather(stores: Sequence[Store], selection: Selection, path: Path, *, zoned: bool) -> Reconciliation:
+def gather(
+    stores: Sequence[Store], selection: Selection, path: Path, by: Sequence[str] = (), *, zoned: bool
+) -> Reconciliation:
     """Compares the calls of the export's days with the export.
 
     Args:
         stores: Where the calls are.
         selection: Which of them; the provider's own if no provider was chosen.
         path: The export.
+        by: `project`, `workspace` or `key`: our calls have labels of these names with the provider's ids.
         zoned: Whether the selection's zone was asked for; otherwise days are the provider's.
 
     Raises:
-        UsageError: the file is no export that is known.
+        UsageError: the file is no export that is known, or cannot be compared so.
     """
+    if odd := [name for name in by if name not in (*_LABELS, "day", "model")]:
+        raise UsageError(f"--by: an export is compared by day, model, {', '.join(_LABELS)}; not by {odd[0]}")
+    by = tuple(name for name in by if name in _LABELS)
     export = read(path, selection.zone if zoned else None)
     days = sorted({line.day for line in export.lines})
     first, last = date.fromisoformat(days[0]), date.fromisoformat(days[-1])
@@ -75,19 +99,27 @@ def gather(stores: Sequence[Store], selection: Selection, path: Path, *, zoned: 
         until=min(until, only.until) if only.until != FOREVER else until,
         provider=only.provider or PROVIDERS[export.provider],
     )
-    found = [row for store in stores for row in store.costs(("day", "model"), only, zone=export.zone)]
-    ours = {row.group: row for row in fold(found, lambda group: (group[0], undated(group[1] or "") or None))}
+    found = [row for store in stores for row in store.costs(("day", "model", *by), only, zone=export.zone)]
+    ours = {row.group: row for row in fold(found, lambda group: _ours(by, group))}
     theirs: dict[tuple[str | None, ...], list[Line]] = defaultdict(list)
     for line in export.lines:
-        theirs[(line.day, line.model)].append(line)
+        theirs[(line.day, line.model, *(getattr(line, _LABELS[name]) for name in by))].append(line)
     nothing = Row(group=(), first=0)
     newest = days[-1]
-    keys = sorted({*ours, *theirs}, key=lambda key: (key[0] or "", key[1] or "~"))
+    keys = sorted({*ours, *theirs}, key=lambda key: (key[0] or "", *(each or "~" for each in key[1:])))
     rows = [_compared(key, theirs.get(key, []), ours.get(key, nothing), newest) for key in keys]
     whole = next(iter(fold(ours.values(), lambda _: ())), nothing)
-    total = _compared(("total", None), list(export.lines), whole, newest)
+    total = _compared(("total", None, *[None] * len(by)), list(export.lines), whole, newest)
     notes = _notes(export, selection, covered(stores), since)
-    return Reconciliation(export, tuple(rows), total, _shares(export, "project"), _shares(export, "key"), tuple(notes))
+    cells = {row.group: row for row in fold(ours.values(), lambda group: group[:2])}
+    projects, callers = (_shares(export, name, cells) for name in ("project", "key"))
+    return Reconciliation(export, tuple(rows), total, tuple(by), projects, callers, tuple(notes))
+
+
+def _ours(by: Sequence[str], group: tuple[str | None, ...]) -> tuple[str | None, ...]:
+    """One of our groups as the export spells it."""
+    labels = (hashed(each) if each and name == "key" else each for name, each in zip(by, group[2:], strict=True))
+    return group[0], undated(group[1] or "") or None, *labels
 
 
 def _compared(key: tuple[str | None, ...], lines: Sequence[Line], ours: Row, newest: str) -> Compared:
@@ -100,6 +132,7 @@ def _compared(key: tuple[str | None, ...], lines: Sequence[Line], ours: Row, new
     return Compared(
         key[0] or "",
         key[1],
+        key[2:],
         theirs,
         mine[0],
         calls,
@@ -170,21 +203,46 @@ def _notes(export: Export, selection: Selection, kept: int | None, since: int) -
         found.append("The export has no cost in USD: shares are of tokens (or of calls)")
     if any(line.key for line in export.lines):
         found.append(
-            "Calls are not recorded by key: a key that no instrumented program has explains calls not recorded"
+            "Keys are shown by a hash of their id. Calls are not recorded by key, unless they have a label with its id"
+            " (HEXR_LABELS=key=ID, then --by key)"
         )
     return found
 
 
-def _shares(export: Export, name: str) -> dict[str, int]:
-    groups: dict[str, list[Line]] = defaultdict(list)
+def _shares(export: Export, name: str, ours: Mapping[tuple[str | None, ...], Row]) -> tuple[Share, ...]:
+    """What the export has of each project or key, and what of it cannot be among our calls."""
+    unit, read = next(
+        ((unit, read) for unit, (_, read) in _UNITS.items() if any(read(line) for line in export.lines)),
+        ("requests", _UNITS["requests"][1]),
+    )
+    mine = _UNITS[unit][0]
+    cells: dict[str, dict[tuple[str | None, ...], int]] = defaultdict(lambda: defaultdict(int))
     for line in export.lines:
         if (value := getattr(line, name)) is not None:
-            groups[value].append(line)
-    sums = {
-        group: added(lines, "cost") or (added(lines, "input") or 0) + (added(lines, "output") or 0)
-        for group, lines in groups.items()
-    }
-    return dict(sorted(sums.items(), key=lambda item: (-item[1], item[0])))
+            cells[value][line.day, line.model] += read(line) or 0
+    nothing = Row(group=(), first=0)
+    shares = [
+        Share(
+            value,
+            sum(theirs.values()),
+            sum(max(0, amount - mine(ours.get(cell, nothing))) for cell, amount in theirs.items()),
+            unit,
+        )
+        for value, theirs in cells.items()
+    ]
+    return tuple(sorted(shares, key=lambda share: (-share.theirs, share.name)))
+
+
+def _tokens(line: Line) -> int | None:
+    return None if line.input is None and line.output is None else (line.input or 0) + (line.output or 0)
+
+
+_UNITS: dict[str, tuple[Callable[[Row], int], Callable[[Line], int | None]]] = {
+    "requests": (lambda row: row.calls, lambda line: line.calls),
+    "tokens": (lambda row: row.input + row.output, _tokens),
+    "usd": (lambda row: row.cost or 0, lambda line: line.cost),
+}
+"""What shares are counted in -> how much of it our calls have, and a line of the export."""
 
 
 def lines(found: Reconciliation, stdout: TextIO, *, colours: bool) -> list[str]:
@@ -195,6 +253,7 @@ def lines(found: Reconciliation, stdout: TextIO, *, colours: bool) -> list[str]:
         [
             row.day,
             plain(row.model) if row.model or row is not found.total else "",
+            *("" if row is found.total else plain(each) for each in row.by),
             *(_pair(row.their_calls, row.our_calls), _pair(row.their_tokens, row.our_tokens)),
             _amount(row.theirs, places),
             _amount(row.ours, places),
@@ -204,21 +263,34 @@ def lines(found: Reconciliation, stdout: TextIO, *, colours: bool) -> list[str]:
         for row in rows
     ]
     numbers = ("calls", "tokens", "theirs", "ours", "difference", "covered")
-    shown = table(["day", "model"], numbers, cells, stdout, colours=colours)
-    reasons = [f"  {row.day} {plain(row.model)}: {'; '.join(row.reasons)}" for row in found.rows if row.reasons]
+    shown = table(["day", "model", *found.by], numbers, cells, stdout, colours=colours)
+    reasons = [
+        f"  {row.day} {' '.join(map(plain, (row.model, *row.by)))}: {'; '.join(row.reasons)}"
+        for row in found.rows
+        if row.reasons
+    ]
     parts = [
-        f"{title}: {', '.join(f'{plain(name)} {_said(found, amount)}' for name, amount in shares.items())}"
-        for title, shares in (("Projects", found.projects), ("Keys (hashed)", found.keys))
-        if shares
+        line for title, shares in (("Project", found.projects), ("Key", found.keys)) for line in _said(title, shares)
     ]
     zone = f"Days of {found.export.zone} as {found.export.provider} has them; calls and tokens are theirs/ours"
     return [*shown, "", zone, *found.notes, *parts, *(["Likely reasons:", *reasons] if reasons else [])]
 
 
-def _said(found: Reconciliation, amount: int) -> str:
-    if all(line.cost is None for line in found.export.lines):
-        return f"{amount:,} tokens"
-    return f"${exact(amount)}"
+def _said(title: str, shares: Sequence[Share]) -> list[str]:
+    """A line for each share, with what of it is surely not recorded."""
+
+    def amount(share: Share, value: int) -> str:
+        return f"${exact(value)}" if share.unit == "usd" else f"{value:,} {share.unit}"
+
+    return [
+        f"{title} {plain(share.name)}: {amount(share, share.theirs)}"
+        + (
+            f", of which at least {amount(share, share.missing)} are not recorded: a caller without hexr-instrument?"
+            if share.missing
+            else ", as many as are recorded of its days and models"
+        )
+        for share in shares
+    ]
 
 
 def _pair(theirs: int | None, ours: int) -> str:
@@ -233,13 +305,25 @@ def _amount(amount: int | None, places: int) -> str:
 def csv_lines(found: Reconciliation) -> list[str]:
     """The same as CSV."""
     header = (
-        *("day", "model", "their_usd", "our_usd", "their_calls", "our_calls", "their_tokens", "our_tokens", "covered"),
+        *(
+            "day",
+            "model",
+            *found.by,
+            "their_usd",
+            "our_usd",
+            "their_calls",
+            "our_calls",
+            "their_tokens",
+            "our_tokens",
+            "covered",
+        ),
         "reasons",
     )
     rows = [
         [
             row.day,
             row.model or "",
+            *(each or "" for each in row.by),
             "" if row.theirs is None else exact(row.theirs),
             exact(row.ours),
             *("" if each is None else str(each) for each in (row.their_calls, row.our_calls)),
@@ -248,7 +332,7 @@ def csv_lines(found: Reconciliation) -> list[str]:
         ]
         for row in (*found.rows, found.total)
     ]
-    return as_csv(header, rows, 2)
+    return as_csv(header, rows, 2 + len(found.by))
 
 
 def as_data(found: Reconciliation) -> dict[str, Any]:
@@ -258,6 +342,7 @@ def as_data(found: Reconciliation) -> dict[str, Any]:
         return {
             "day": row.day,
             "model": row.model,
+            **dict(zip(found.by, row.by, strict=True)),
             "their_usd": None if row.theirs is None else exact(row.theirs),
             "our_usd": exact(row.ours),
             "their_calls": row.their_calls,
@@ -273,7 +358,17 @@ def as_data(found: Reconciliation) -> dict[str, Any]:
         "zone": str(found.export.zone),
         "total": one(found.total),
         "rows": [one(row) for row in found.rows],
-        "projects": found.projects,
-        "keys": found.keys,
+        "projects": [_share(each) for each in found.projects],
+        "keys": [_share(each) for each in found.keys],
         "notes": list(found.notes),
+    }
+
+
+def _share(share: Share) -> dict[str, Any]:
+    usd = share.unit == "usd"
+    return {
+        "name": share.name,
+        "unit": share.unit,
+        "theirs": exact(share.theirs) if usd else share.theirs,
+        "not_recorded": exact(share.missing) if usd else share.missing,
     }

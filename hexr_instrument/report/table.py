@@ -4,12 +4,40 @@ from __future__ import annotations
 
 import csv
 import io
+import shutil
 from collections.abc import Iterable, Sequence
 from typing import TextIO
 
-from rich.cells import cell_len
+from rich.cells import cell_len, set_cell_size
 
 from . import plain
+
+_NARROW = 12
+"""Cells that a name keeps on the narrowest terminal."""
+
+
+def shortened(name: str, cells: int) -> str:
+    """The name in at most this many cells: what it lacks is left out in its middle, as names differ at both ends."""
+    if cell_len(name) <= cells:
+        return name
+    tail = (cells - 1) // 2
+    end = name[::-1]
+    while cell_len(end) > tail:
+        end = end[:-1]
+    return f"{set_cell_size(name, cells - 1 - cell_len(end)).rstrip()}…{end[::-1]}"
+
+
+def _fitted(header: Sequence[str], names: int, rows: Sequence[Sequence[str]], width: int) -> list[Sequence[str]]:
+    """The rows with names that leave the other columns their place; the longest names give way first."""
+    sizes = [max(map(cell_len, column)) for column in zip(header, *rows, strict=True)]
+    excess = sum(sizes) + 2 * (len(sizes) - 1) - width
+    while excess > 0:
+        at = max(range(names), key=lambda at: sizes[at])
+        if sizes[at] <= max(_NARROW, cell_len(header[at])):
+            break
+        sizes[at] -= 1
+        excess -= 1
+    return [[*map(shortened, row[:names], sizes), *row[names:]] for row in rows]
 
 
 def table(
@@ -24,7 +52,7 @@ def table(
     """The lines of a table.
 
     Args:
-        names: Headers of the columns on the left, which may be folded on a narrow terminal.
+        names: Headers of the columns on the left, which are shortened (or folded) on a narrow terminal.
         numbers: Headers of the columns behind them, aligned to the right.
         rows: The cells, in the order of the headers.
         stdout: Where the lines will go: a terminal has a width.
@@ -44,7 +72,7 @@ def table(
         grid.add_column(name, justify="right", no_wrap=True)
     for name in last:
         grid.add_column(name)
-    for row in rows:
+    for row in _fitted([*names, *numbers, *last], len(names), list(rows), shutil.get_terminal_size().columns):
         grid.add_row(*map(Text, row))  # Text, not str: a name such as "[red]" is no markup
     text = io.StringIO()
     console = Console(

@@ -11,6 +11,7 @@ from ..store import Row, fold
 from . import moment, plain
 from .data import CostReport, Sums
 from .money import apportion, decimals, dollars
+from .table import shortened
 
 Style = Callable[[str], str]
 """Text -> the text as a terminal shows it."""
@@ -55,7 +56,14 @@ def counted(count: int, word: str) -> str:
     return f"{count:,} {word}{'' if count == 1 else 's'}"
 
 
-def tree(rows: Sequence[Row], others: Sequence[Row] = (), *, strong: Style = str, faint: Style = str) -> list[str]:
+def tree(
+    rows: Sequence[Row],
+    others: Sequence[Row] = (),
+    *,
+    width: int | None = None,
+    strong: Style = str,
+    faint: Style = str,
+) -> list[str]:
     """The lines of the tree.
 
     Agents and models are in the order of their cost, roles in the order of their first calls: the order in
@@ -64,6 +72,7 @@ def tree(rows: Sequence[Row], others: Sequence[Row] = (), *, strong: Style = str
     Args:
         rows: Groups of (agent, tenant, role, model).
         others: What is not printed here, but in the same report: amounts have decimals for both.
+        width: Cells of the terminal, for which names are shortened; None shortens nothing.
         strong: Marks agents.
         faint: Marks the branches.
     """
@@ -76,8 +85,15 @@ def tree(rows: Sequence[Row], others: Sequence[Row] = (), *, strong: Style = str
     lines: list[_Line] = []
     for agent in fold(rows, lambda group: group[:2]):
         lines += [("", "", None)] if lines else []
-        lines.append(("", strong(_agent(agent.group)), None))
+        whole = _agent(agent.group)
+        lines.append(("", strong(whole if width is None else shortened(whole, width)), None))
         lines += _branches(agents[agent.group])
+    if width is not None:
+        room = width - max((cell_len(branch) + cell_len(tail) + 1 for branch, _, tail in lines if tail), default=0)
+        lines = [
+            (branch, label if tail is None and not branch else _cut(label, tail, max(room, _NARROW)), tail)
+            for branch, label, tail in lines
+        ]
     column = max((cell_len(branch + label) for branch, label, tail in lines if tail is not None), default=0)
     return [
         faint(branch) + label + ("" if tail is None else " " * (column - cell_len(branch + label) + 1) + tail)
@@ -89,6 +105,14 @@ _Leaf = tuple[Row, str]
 """A row and what is printed behind its model."""
 _Line = tuple[str, str, "str | None"]
 """The branch, the name, and what is printed in the columns behind it (None: nothing)."""
+
+
+_NARROW = 12
+"""Cells that a model's name keeps on the narrowest terminal."""
+
+
+def _cut(label: str, tail: str | None, cells: int) -> str:
+    return shortened(label, cells) if tail is None else shortened(label.removesuffix(":"), cells - 1) + ":"
 
 
 def _branches(leaves: Sequence[_Leaf]) -> Iterator[_Line]:
@@ -126,7 +150,9 @@ def total(rows: Sequence[Row], others: Sequence[Row] = ()) -> str:
     return f"Total: {whole} / {counted(sum(row.calls for row in [*rows, *others]), 'call')}"
 
 
-def uncovered(sums: Sums, report: CostReport, covers_since: int | None, zone: tzinfo) -> list[str]:
+def uncovered(
+    sums: Sums, report: CostReport, covers_since: int | None, zone: tzinfo, width: int | None = None
+) -> list[str]:
     """What the total does not cover, and what it has from elsewhere than the shipped prices, a line or more for each.
 
     Args:
@@ -134,6 +160,7 @@ def uncovered(sums: Sums, report: CostReport, covers_since: int | None, zone: tz
         report: The same as data.
         covers_since: Calls before this time (nanoseconds since the epoch) were removed, if not None.
         zone: The zone in which to print that time.
+        width: As for `tree`.
     """
     lines: list[str] = []
     whole = sums.total
@@ -146,7 +173,12 @@ def uncovered(sums: Sums, report: CostReport, covers_since: int | None, zone: tz
             lines.append(f"{kind.capitalize()}: {counted(kinds[kind].calls, 'call')} {_tokens(kinds[kind])} {words}")
     if whole.unpriced:
         lines.append(f"Unpriced: {counted(whole.unpriced, 'call')} {_tokens(kinds['unpriced'])}, not in the total")
-        lines += [f"  {plain(row.group[0])}: {counted(row.calls, 'call')} {_tokens(row)}" for row in sums.models]
+        for row in sums.models:
+            tail = f": {counted(row.calls, 'call')} {_tokens(row)}"
+            name = plain(row.group[0])
+            lines.append(
+                "  " + (name if width is None else shortened(name, max(_NARROW, width - 2 - len(tail)))) + tail
+            )
         lines.append("  hexr-instrument prices MODEL shows what the price table knows of it")
     if whole.no_usage:
         lines.append(f"No usage: {counted(whole.no_usage, 'call')} without token counts, not in the total")
