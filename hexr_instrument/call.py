@@ -203,6 +203,8 @@ class Response:
     service_tier: str | None = None
     parts: tuple[Part, ...] = ()
     """What `usage` is the sum of, where its parts differ in model or in length; empty where it is billed as a whole."""
+    grade: tuple[str | None, str | None] = (None, None)
+    """Size and quality of images or videos, by which a piece has its price; None where nobody says it."""
     surcharge: int = 0
     """Percent that the provider adds to the price of every token, such as 10 for a place where it must be served."""
     stated_cost: int | None = None

@@ -232,6 +232,9 @@ class Recorder:
             call.response = attempt(live.blame, wire.response, call.payload) or Response()
             call.response.service_tier = call.response.service_tier or call.request.tier
             call.response.model = call.response.model or call.request.served
+            size, quality = call.response.grade
+            asked = call.request.parameters
+            call.response.grade = (size or asked.get("size"), quality or asked.get("quality"))
         failed = isinstance(error, Exception)
         cancelled = error is not None and not failed
         # A body that was read byte by byte was never parsed: it has no usage, but it was not cut short.

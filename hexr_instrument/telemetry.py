@@ -58,6 +58,7 @@ def of_call(call: Call) -> Record:
             "usage": (response.usage.known() | response.mismatch() if response.usage and not fetched else None) or None,
             "parts": _parts(response.parts) or None,
             "surcharge": response.surcharge or None,
+            "grade": list(response.grade) if any(response.grade) else None,
             "extras": response.extras or None,
         }
     return {key: value for key, value in record.items() if value is not None}

@@ -66,6 +66,39 @@ def spent(provider: str, model: str, usage: Usage = THOUSAND, tier: str | None =
     return (None if cost is None else Decimal(cost) / MICRO, source)
 
 
+def test_images_cost_by_size_and_quality(tmp_path: Path) -> None:
+    """The first entry that fits holds; a size that no entry names, or that nobody says, has no price."""
+    text = """
+[[price]]
+model = "dall-e-3"
+size = "1024x1792"
+quality = "hd"
+images = 0.12
+
+[[price]]
+model = "dall-e-3"
+size = "1024x1024"
+images = "0.04"
+
+[[price]]
+model = "sora-2"
+video_seconds = 0.10
+"""
+    assert own(tmp_path, text) == []
+
+    def cost(model: str, usage: Usage, *grade: str | None) -> Any:
+        response = Response(model=model, usage=usage, grade=(*grade, None, None)[:2])
+        found, source = pricing.of_response(response, "openai", model, NOW)
+        return found and (Decimal(found) / USD, source)
+
+    assert cost("dall-e-3", Usage(images=2), "1024x1792", "hd") == (Decimal("0.24"), "custom")
+    assert cost("dall-e-3", Usage(images=1), "1024x1024", "standard") == (Decimal("0.04"), "custom")
+    assert cost("dall-e-3", Usage(images=1), "1024x1792", "standard") is None
+    assert cost("dall-e-3", Usage(images=1)) is None
+    assert cost("sora-2", Usage(video_seconds=8), "1280x720") == (Decimal("0.80"), "custom")
+    assert cost("gpt-image-1", Usage(input=1000, output=0), "1024x1024", "hd") == (Decimal("0.005"), "table")
+
+
 MINE = """
 [[price]]
 provider = "vllm"

@@ -7,13 +7,17 @@ from typing import Any
 from ..call import Format, Response, Usage, number, pick, sequence, sound, text
 from ._json import numbers
 
+_WORD = 20
+"""Characters of a size (`1024x1792`) or a quality; what is longer is none."""
+
 
 def request(body: Any) -> dict[str, Any]:
     """Parameters of an images body; the output is an image whatever it says."""
     found = numbers(body, {"n": "choice_count"})
     if found.get("choice_count") == 1:
         del found["choice_count"]
-    return found | {"output_type": "image"}
+    asked = {name: value for name in ("size", "quality") if (value := text(body, name)) and len(value) <= _WORD}
+    return found | asked | {"output_type": "image"}
 
 
 def usage(payload: Any) -> Usage | None:
@@ -39,7 +43,11 @@ def usage(payload: Any) -> Usage | None:
 
 def response(payload: Any) -> Response:
     """A whole images response, or the event that ends a stream; neither has an id, a model or a reason."""
-    return Response(usage=usage(payload), lower_bound=(number(payload, "svg_usage", "total_tokens") or 0) > 0)
+    return Response(
+        usage=usage(payload),
+        grade=(text(payload, "size"), text(payload, "quality")),
+        lower_bound=(number(payload, "svg_usage", "total_tokens") or 0) > 0,
+    )
 
 
 def fold(so_far: Any, chunk: Any) -> Any:

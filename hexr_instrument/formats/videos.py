@@ -9,8 +9,8 @@ from ..call import Format, Response, Usage, text
 
 
 def request(body: Any) -> dict[str, Any]:
-    """A video has no parameters that the conventions know."""
-    return {}
+    """The size that is asked for; the conventions know no parameters of videos."""
+    return {"size": size} if (size := text(body, "size")) else {}
 
 
 def response(payload: Any) -> Response:
@@ -20,6 +20,7 @@ def response(payload: Any) -> Response:
     return Response(
         id=text(payload, "id"),
         model=text(payload, "model"),
+        grade=(text(payload, "size"), None),
         usage=Usage(video_seconds=int(seconds))
         if seconds.isascii() and seconds.isdigit() and len(seconds) < 10
         else None,

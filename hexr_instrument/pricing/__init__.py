@@ -130,10 +130,10 @@ def _surcharged(
 ) -> tuple[int | None, str]:
     """The cost of one sampling, with what the provider adds for tokens (fees of tools stay as they are)."""
     prices, tier = _shipped or current(), response.service_tier
-    found, source = prices.price(usage, provider, model, when, tier)
+    found, source = prices.price(usage, provider, model, when, tier, response.grade)
     if found is None or not response.surcharge:
         return found, source
-    of_tokens = prices.price(replace(usage, web_searches=None), provider, model, when, tier)[0]
+    of_tokens = prices.price(replace(usage, web_searches=None), provider, model, when, tier, response.grade)[0]
     return None if of_tokens is None else found + rounded(of_tokens * response.surcharge, 100), source
 
 

@@ -27,9 +27,10 @@ from typing import Any, cast
 
 from .. import settings
 from .own import Entry, Own, PricesError
+from .plan import OWN_UNITS
 
 _MOST = 10_000
-_MEANING = frozenset({"provider", "model", "tier", "discount", "from", "until"})
+_MEANING = frozenset({"provider", "model", "tier", "size", "quality", "discount", "from", "until"})
 _DAY = 86_400 * 10**9
 
 
@@ -56,6 +57,7 @@ def read(path: str, units: Mapping[str, Any]) -> Own:
     if len(entries) > _MOST:
         raise PricesError(f"{shown}: more than {_MOST} entries")
     mark = hashlib.sha256(text.encode()).hexdigest()[:8]
+    units = {**units, **{name: (per, dict(dimensions)) for name, (per, dimensions) in OWN_UNITS.items()}}
     return Own(tuple(_Reader(shown, text, number, units).entry(each) for number, each in enumerate(entries)), mark)
 
 
@@ -110,6 +112,7 @@ class _Reader:
             _midnight(until) if until else 2**63,
             prices or None,
             kept,
+            (self._name(said, "size"), self._name(said, "quality")),
             tuple(each.isoformat() for each in (since, until) if each),
         )
 

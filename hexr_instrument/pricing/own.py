@@ -6,6 +6,10 @@ from collections.abc import Mapping
 from collections.abc import Set as AbstractSet
 from typing import NamedTuple
 
+Grade = tuple["str | None", "str | None"]
+"""Size and quality of an image or a video; None is not said."""
+UNGRADED: Grade = (None, None)
+
 
 class PricesError(ValueError):
     """A file of prices that cannot be used; the message is one line that names the file and the place in it."""
@@ -27,6 +31,8 @@ class Entry(NamedTuple):
     """Unit -> USD for as many as the unit's price is for, as decimal text; None for a discount."""
     kept: tuple[int, int] | None
     """(n, k): n / 10^k of the listed price is what is left of it; None for prices."""
+    grade: Grade
+    """Only pieces of this size and of this quality; None is any."""
     days: tuple[str, ...]
     """The days on which it begins and ends, as the table writes them."""
 
@@ -53,10 +59,17 @@ class Own:
         """The days on which something changes."""
         return self._days
 
-    def prices(self, providers: AbstractSet[str], model: str, when: int, tier: str | None) -> Mapping[str, str] | None:
+    def prices(
+        self, providers: AbstractSet[str], model: str, when: int, tier: str | None, grade: Grade
+    ) -> Mapping[str, str] | None:
         """The prices of a model, or None if the user has none of it."""
         for entry in self._entries:
-            if entry.prices is not None and entry.tier == tier and entry.holds(providers, model, when):
+            if (
+                entry.prices is not None
+                and entry.tier == tier
+                and all(wanted in (None, each) for wanted, each in zip(entry.grade, grade, strict=True))
+                and entry.holds(providers, model, when)
+            ):
                 return entry.prices
         return None
 

@@ -15,17 +15,20 @@ Units = dict[str, tuple[int, frozenset[tuple[str, str]]]]
 _COUNTED = (
     "input", "output", "cache_read", "cache_write", "cache_write_1h", "reasoning", "input_audio", "output_audio",
     "cache_read_audio", "input_image", "output_image", "cache_read_image", "input_video", "output_video",
-    "web_searches", "audio_seconds", "input_characters",
+    "web_searches", "audio_seconds", "input_characters", "images", "video_seconds",
 )  # fmt: skip
 """The fields of `Usage`, by the names of their units in the table; a plan speaks of them by index."""
 
-_NEVER_PRICED = ("images", "video_seconds")
-"""The fields of `Usage` that no price of the table speaks of."""
+OWN_UNITS: Units = {
+    "images": (1, frozenset({("family", "images")})),
+    "video_seconds": (1, frozenset({("family", "videos")})),
+}
+"""Units that no price of the table speaks of: only the user's own prices do. USD for one."""
 
 _PLACES = {name: index for index, name in enumerate((*_COUNTED, "cache_write_5m"))}
 _FIVE_MINUTES = _PLACES["cache_write_5m"]
 """Behind the fields: `Usage` has all cache writes and the part that lives an hour; the rest lives five minutes."""
-_WHOLE = frozenset(_PLACES[name] for name in ("input", "output", "audio_seconds", "input_characters"))
+_WHOLE = frozenset(_PLACES[name] for name in ("input", "output", "audio_seconds", "input_characters", *OWN_UNITS))
 """The fields of which at least one must be known; the others are parts of them or come beside them."""
 
 _read = attrgetter(*_COUNTED)
@@ -118,8 +121,6 @@ def quantities(plan: Plan, usage: Usage) -> list[int] | str:
         return "no token counts"
     if plan.steps and counted.isdisjoint(index for index, _ in plan.steps):
         return "the table has no price for what is counted"
-    if any(getattr(usage, name) for name in _NEVER_PRICED):
-        return "no price for images or videos by the piece"
     for index in plan.unpriced:
         if values[index]:
             return f"no price for {_COUNTED[index]}"

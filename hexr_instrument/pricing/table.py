@@ -16,8 +16,8 @@ from operator import mul
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from ..call import Usage
-from .own import NOTHING, Own
-from .plan import Plan, Units, band, compiled, quantities, rounded, times
+from .own import NOTHING, UNGRADED, Grade, Own
+from .plan import OWN_UNITS, Plan, Units, band, compiled, quantities, rounded, times
 from .rules import ALWAYS, DATE, active, dashed, matches, window
 
 if TYPE_CHECKING:
@@ -106,20 +106,26 @@ class Table:
         self._providers: dict[str, Any] = data["providers"]
         self._units: Units = {
             name: (per, frozenset(dimensions.items())) for name, (per, dimensions) in data["units"].items()
-        }
-        self._plans: dict[tuple[str, str | None, str | None], Plan] = {}
+        } | OWN_UNITS
+        self._plans: dict[tuple[str, str | None, str | None, Grade], Plan] = {}
 
     def cost(self, usage: Usage, provider: str, model: str | None, when: int, *, tier: str | None = None) -> int | None:
         """See `pricing.cost`."""
         return self.price(usage, provider, model, when, tier)[0]
 
     def price(
-        self, usage: Usage, provider: str, model: str | None, when: int, tier: str | None
+        self,
+        usage: Usage,
+        provider: str,
+        model: str | None,
+        when: int,
+        tier: str | None,
+        grade: Grade = UNGRADED,
     ) -> tuple[int | None, str]:
         """The cost, and whether it is from this `table` or `custom`: by the user's own prices."""
-        plan = self._plans.get((provider, model, tier))
+        plan = self._plans.get((provider, model, tier, grade))
         if plan is None or not plan.since <= when < plan.until:
-            plan = self._remember(provider, model, when, tier)
+            plan = self._remember(provider, model, when, tier, grade)
         if plan.reason is not None:
             return None, plan.source
         billed = quantities(plan, usage)
@@ -155,14 +161,14 @@ class Table:
         above = plan.starts[reached - 1] if reached else None
         return Explanation(plan.provider, plan.model, buckets, above, rounded(total, plan.denominator), None)
 
-    def _remember(self, provider: str, model: str | None, when: int, tier: str | None) -> Plan:
-        plan = self._plan(provider, model, when, tier)
+    def _remember(self, provider: str, model: str | None, when: int, tier: str | None, grade: Grade = UNGRADED) -> Plan:
+        plan = self._plan(provider, model, when, tier, grade)
         if len(self._plans) >= _PLANS:
             self._plans.clear()
-        self._plans[provider, model, tier] = plan
+        self._plans[provider, model, tier, grade] = plan
         return plan
 
-    def _plan(self, provider: str, model: str | None, when: int, tier: str | None) -> Plan:
+    def _plan(self, provider: str, model: str | None, when: int, tier: str | None, grade: Grade) -> Plan:
         """The plan for the calls of one model in one tier, as long as no price begins or ends."""
         name, reference = provider.lower().strip(), (model or "").lower()
         reference = self._models.get(f"{name}/{reference}") or self._models.get(reference, reference)
@@ -174,7 +180,7 @@ class Table:
         served_as = None if not tier else _TIERS.get(tier.lower(), tier.lower())
         ordinary = served_as is None or served_as in ORDINARY
         since, until = window(self._own.days(), when)
-        own = self._own.prices(names, reference, when, None if ordinary else served_as)
+        own = self._own.prices(names, reference, when, None if ordinary else served_as, grade)
         if own is not None:
             plan = compiled(self._units, since, until, name, reference, dict(own))
             return plan._replace(source="custom")

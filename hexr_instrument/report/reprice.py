@@ -7,7 +7,7 @@ from dataclasses import fields
 from typing import Any
 
 from .. import pricing
-from ..call import Part, Response, Usage, mapping, number, pick, sequence
+from ..call import Part, Response, Usage, mapping, number, pick, sequence, text
 from ..store import Change, Facet, Store
 from . import Selection, plain
 from .money import apportion, decimals, dollars, exact
@@ -45,6 +45,7 @@ def _price(
         service_tier=tier,
         parts=parts,
         surcharge=number(bill, "surcharge") or 0,
+        grade=(text(bill, "grade", 0), text(bill, "grade", 1)),
     )
     return pricing.of_response(response, facet.provider or "", facet.requested, start)
 

@@ -134,7 +134,7 @@ def read_entry(line: bytes) -> Entry | None:
         _integer(fields, "status"),
         int(fields.get("stream") is True),
         _name(fields, "tier"),
-        _json({name: fields[name] for name in ("parts", "surcharge") if name in fields}, dict),
+        _json({name: fields[name] for name in ("parts", "surcharge", "grade") if name in fields}, dict),
     )
     facet = Facet(
         agent=_name(fields, "agent"),
