@@ -90,7 +90,10 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     others.add_argument("--verify", action="store_true", help=text)
     text = "compare with a provider's usage, cost or billing export (CSV or JSON); --by project, workspace or key, too"
     others.add_argument("--reconcile", metavar="FILE", help=text)
-    text = "price calls anew that have no price, or with `all` every call whose provider did not state its cost"
+    text = (
+        "price stored calls that have no price, or with `all` every call whose provider did not state its cost;"
+        " changes the store at once, --dry-run shows it before"
+    )
     others.add_argument(
         "--reprice", metavar="WHAT", nargs="?", const="unpriced", choices=("unpriced", "all"), help=text
     )

@@ -168,7 +168,7 @@ def costs(
         role: Only these roles.
         provider: Only these providers.
         model: Only these models.
-        status: Only calls whose cost is so known: `priced`, `stated`, `unpriced`, `no_usage`, `partial`, `failed`,
+        status: Only calls whose cost is so known: `priced`, `stated`, `custom`, `unpriced`, `no_usage`, `partial`, `failed`,
             `mismatched`.
         where: Only calls with this value of a column or label: `team=search`.
         top: Only the most expensive groups, as many as this.

@@ -30,13 +30,14 @@ COSTS = "calls INDEXED BY calls_costs"
 _STATUSES: dict[str, Callable[[Facet], bool]] = {
     "priced": lambda facet: facet.cost_status == "priced",
     "stated": lambda facet: facet.cost_status == "priced" and facet.cost_source == "provider",
+    "custom": lambda facet: facet.cost_status == "priced" and facet.cost_source == "custom",
     "unpriced": lambda facet: facet.cost_status == "unpriced",
     "no_usage": lambda facet: facet.cost_status == "no_usage" and facet.error is None,
     "partial": lambda facet: facet.cost_status == "partial",
     "failed": lambda facet: facet.error is not None,
 }
 STATUSES = tuple(_STATUSES)
-"""What a filter can ask of a call's cost: the counts of a `Row`."""
+"""What a filter can ask of a call's cost: the counts of a `Row`, and `custom`: by the user's own prices."""
 
 
 @dataclass(frozen=True, slots=True)
