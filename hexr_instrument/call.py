@@ -120,6 +120,8 @@ class Usage:
     input_video: int | None = None
     output_video: int | None = None
     web_searches: int | None = None
+    storage_searches: int | None = None
+    """Searches of stored files, where each has a fee."""
     audio_seconds: int | None = None
     """Length of the audio, where it is billed by time; providers count whole seconds."""
     input_characters: int | None = None

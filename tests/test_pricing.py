@@ -325,6 +325,7 @@ GRID = [
     Usage(input=4321, output=1290, input_image=321, output_image=1280),
     Usage(input=4321, output=1290, input_image=321, cache_read=7),
     Usage(input=7, output=5, web_searches=3),
+    Usage(input=7, output=5, storage_searches=2),
     Usage(output=5, cache_read=3),
     Usage(input=5, output=5, cache_read=6),
     Usage(input=5, output=5, cache_write=2, cache_write_1h=3),
@@ -349,6 +350,7 @@ UNITS = {
     "input_video": "input_video_tokens",
     "output_video": "output_video_tokens",
     "web_searches": "web_searches",
+    "storage_searches": "storage_searches",
 }
 
 

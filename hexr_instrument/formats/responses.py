@@ -35,14 +35,22 @@ def _usage(payload: Any) -> Usage | None:
     source = pick(payload, "usage")
     if number(source, "input_tokens") is None or not sound(source):
         return None
+    searches = number(payload, "tool_usage", "web_search", "num_requests")
     return Usage(
         input=number(source, "input_tokens"),
         output=number(source, "output_tokens"),
         cache_read=number(source, "input_tokens_details", "cached_tokens"),
         cache_write=number(source, "input_tokens_details", "cache_write_tokens"),
         reasoning=number(source, "output_tokens_details", "reasoning_tokens"),
-        web_searches=number(payload, "tool_usage", "web_search", "num_requests"),
+        web_searches=_fees(payload, "web_search_call") if searches is None else searches,
+        storage_searches=_fees(payload, "file_search_call"),
     )
+
+
+def _fees(payload: Any, kind: str) -> int | None:
+    """How many calls of a tool with a fee each the output lists; pages that are opened after a search have none."""
+    calls = [each for each in sequence(pick(payload, "output")) if text(each, "type") == kind]
+    return sum(text(each, "action", "type") in (None, "search") for each in calls) or None
 
 
 _CALLS = frozenset(
@@ -78,7 +86,9 @@ def response(payload: Any) -> Response:
         stated_total=number(payload, "usage", "total_tokens"),
         error=(text(payload, "error", "code") or "_OTHER") if failed else None,
         extras=texts(payload, {"status": "status"}),
-        lower_bound=(number(payload, "tool_usage", "image_gen", "total_tokens") or 0) > 0,
+        # Images and containers of an interpreter are billed apart, by what is not said here.
+        lower_bound=(number(payload, "tool_usage", "image_gen", "total_tokens") or 0) > 0
+        or any(text(each, "type") == "code_interpreter_call" for each in sequence(pick(payload, "output"))),
         pending=text(payload, "status") in ("queued", "in_progress"),
     )
 

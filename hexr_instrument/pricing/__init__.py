@@ -133,7 +133,9 @@ def _surcharged(
     found, source = prices.price(usage, provider, model, when, tier, response.grade)
     if found is None or not response.surcharge:
         return found, source
-    of_tokens = prices.price(replace(usage, web_searches=None), provider, model, when, tier, response.grade)[0]
+    of_tokens = prices.price(
+        replace(usage, web_searches=None, storage_searches=None), provider, model, when, tier, response.grade
+    )[0]
     return None if of_tokens is None else found + rounded(of_tokens * response.surcharge, 100), source
 
 

@@ -15,7 +15,7 @@ Units = dict[str, tuple[int, frozenset[tuple[str, str]]]]
 _COUNTED = (
     "input", "output", "cache_read", "cache_write", "cache_write_1h", "reasoning", "input_audio", "output_audio",
     "cache_read_audio", "input_image", "output_image", "cache_read_image", "input_video", "output_video",
-    "web_searches", "audio_seconds", "input_characters", "images", "video_seconds",
+    "web_searches", "storage_searches", "audio_seconds", "input_characters", "images", "video_seconds",
 )  # fmt: skip
 """The fields of `Usage`, by the names of their units in the table; a plan speaks of them by index."""
 
