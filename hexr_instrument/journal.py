@@ -52,11 +52,16 @@ class Segment:
 
     def there(self) -> bool:
         """Whether the descriptor is still this file's, and the file still in its directory."""
+        found = self._found()
+        return found is not None and found.st_nlink > 0
+
+    def _found(self) -> os.stat_result | None:
+        """What the descriptor is, if the program has not closed it and used its number again."""
         try:
             found = os.fstat(self.file)
         except OSError:
-            return False
-        return found.st_nlink > 0 and (found.st_ino, found.st_dev) == self._identity
+            return None
+        return found if (found.st_ino, found.st_dev) == self._identity else None
 
     def append(self, line: bytes) -> None:
         """Writes one line whole; raises OSError (disk full), after which the next line starts on its own."""
@@ -72,7 +77,8 @@ class Segment:
 
     def close(self) -> None:
         """Gives up the file and, with the last descriptor of it, the lock."""
-        os.close(self.file)
+        if self._found() is not None:
+            os.close(self.file)
 
 
 def _private(directory: Path) -> None:
