@@ -69,8 +69,6 @@ def test_the_operators_order_loads_us(run: Run, receiver: OtlpReceiver, tmp_path
         PYTHONPATH=os.pathsep.join((str(Path(auto_instrumentation.__file__).parent), str(boot_directory()))),
         OTEL_METRICS_EXPORTER="none",
         OTEL_LOGS_EXPORTER="none",
-        OTEL_PYTHON_DISTRO="hexr",
-        OTEL_PYTHON_CONFIGURATOR="hexr",
         **receiver.environment(),
     )
     assert (done.returncode, done.out) == (0, "stop\n"), done.err
