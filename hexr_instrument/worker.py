@@ -174,6 +174,8 @@ class Worker:
             self._load()
         self._begun += 1
         delivered = self._export_spans() and self._export_segment() and self._export_memory()
+        if delivered and (self._failures or self._begun == 1):
+            outbox.note_answer(self._journal.directory, self._config.destination)
         self._look_after(deliver=delivered)
         self._failures = 0 if delivered else self._failures + 1
         first, longest = RETRY_SECONDS
@@ -338,8 +340,14 @@ class Worker:
         return self._position is None or self._position[0] != segment.path or self._position[1] < segment.size
 
     def _exit_budget(self) -> float:
-        """What is left of HEXR_EXIT_TIMEOUT, in seconds; it runs from the first wait of the exit on."""
-        self._exit_by = self._exit_by or time.monotonic() + self._config.exit_timeout
+        """What is left of HEXR_EXIT_TIMEOUT, in seconds; it runs from the first wait of the exit on.
+
+        Nothing is, where another process has just spent its own on the same endpoint: a parent that joins its
+        children one by one waits once.
+        """
+        if not self._exit_by:
+            hung = outbox.hangs(self._journal.directory, self._config.destination)
+            self._exit_by = time.monotonic() + (0 if hung else self._config.exit_timeout)
         return max(0.0, self._exit_by - time.monotonic())
 
     def _await_loading(self) -> None:
@@ -359,6 +367,7 @@ class Worker:
         with contextlib.suppress(KeyboardInterrupt):  # a second Ctrl-C ends the wait, not the program's own end
             self._ended.wait(self._exit_budget())
         exits.restore_interrupt()
+        self._note_hanging()
 
     def hurry(self, *, last: bool) -> None:
         """Delivers within the exit budget because of a signal.
@@ -376,6 +385,13 @@ class Worker:
         self._wake.put(None)
         while self._thread is not None and not self._ended.is_set() and self._exit_budget():
             time.sleep(0.005)
+        self._note_hanging()
+
+    def _note_hanging(self) -> None:
+        """Notes it if this process has spent its exit budget, and a request is still without an answer."""
+        where = self._journal.directory, self._config.destination
+        if self._attempted < self._begun and not self._ended.is_set() and not outbox.hangs(*where):
+            outbox.note_hanging(*where)
 
     def _put_away(self) -> None:
         """Removes this process's segment if every record of it was delivered."""

@@ -269,6 +269,21 @@ def test_a_program_ends_within_its_budget_whatever_the_collector_does(run: Run, 
             assert len(done.calls) == 20
 
 
+def test_processes_share_one_exit_budget(run: Run, receiver: OtlpReceiver) -> None:
+    """Where one has waited in vain, those that end after it leave their calls at once; an answer ends that."""
+    receiver.hang()
+    where = receiver.environment()
+    source = CALL + "call()\nwhile not hub.recorder().worker._begun: time.sleep(0.01)"
+    source = "from hexr_instrument import hub\nimport time\n" + source
+    run(source, HEXR_EXIT_TIMEOUT="1", **where)
+    (noted,) = (run(source, HEXR_EXIT_TIMEOUT="1000", **where).store / "journal").glob("*.hangs")
+    receiver.recover()
+    done = run(source + "\nhub.flush(20)", **where)
+    assert not noted.exists()
+    assert (done.err, done.calls) == ("", [])
+    assert len({span.span_id for span in receiver.spans}) == 3
+
+
 def test_a_redirect_is_not_followed(run: Run, receiver: OtlpReceiver) -> None:
     """A collector that points elsewhere gets no second request there: our headers hold credentials."""
     seen: list[str] = []
