@@ -33,7 +33,7 @@ _encode = json.JSONEncoder(separators=(",", ":"), default=str).encode
 class Segment:
     """An open segment file of this process."""
 
-    __slots__ = ("_identity", "_torn", "file", "path", "size")
+    __slots__ = ("_identity", "_torn", "file", "path", "size", "tore")
 
     def __init__(self, directory: Path, header: dict[str, Any]) -> None:
         """Creates, locks and starts a segment; raises OSError where the directory cannot be written."""
@@ -47,7 +47,7 @@ class Segment:
         found = os.fstat(self.file)
         self._identity = found.st_ino, found.st_dev
         self.size = 0
-        self._torn = False
+        self._torn = self.tore = False
         self.append((_encode(header) + "\n").encode())
 
     def there(self) -> bool:
@@ -73,6 +73,7 @@ class Segment:
                 written += os.write(self.file, line[written:])
         finally:
             self._torn = 0 < written < len(line)
+            self.tore |= self._torn
             self.size += written
 
     def close(self) -> None:
@@ -170,11 +171,18 @@ def lines(path: Path, offset: int = 0, limit: int = 4 << 20) -> tuple[list[dict[
 
     A torn last line is left for later; a line that is no JSON object is passed over.
     """
+    found, end, _ = read(path, offset, limit)
+    return found, end
+
+
+def read(path: Path, offset: int, limit: int) -> tuple[list[dict[str, Any]], int, int]:
+    """The same as `lines`, and how many lines were passed over because they are damaged."""
     with path.open("rb") as file:
         file.seek(offset)
         data = file.read(limit)
     end = data.rfind(b"\n") + 1
-    return list(_objects(data[:end])), offset + end
+    found = list(_objects(data[:end]))
+    return found, offset + end, sum(map(bool, data[:end].splitlines())) - len(found)
 
 
 def header_of(path: Path) -> dict[str, Any] | None:

@@ -19,7 +19,7 @@ from typing import TYPE_CHECKING, Any
 from . import exits, forks, health, outbox, signals
 from .config import Config
 from .guard import guarded, say
-from .journal import Journal, Segment, header_of, lines
+from .journal import Journal, Segment, header_of, read
 
 if TYPE_CHECKING:
     from .export import Exporter, Outcome
@@ -252,7 +252,7 @@ class Worker:
         header = header_of(path)
         while exporter is not None:
             try:
-                batch, end = lines(path, offset, 1 << 20)
+                batch, end, damaged = read(path, offset, 1 << 20)
             except FileNotFoundError:  # removed by somebody: there is nothing left to send
                 break
             if end == offset:
@@ -263,6 +263,9 @@ class Worker:
             offset = end
             with contextlib.suppress(OSError):  # a full disk: what was sent twice has the same ids
                 outbox.mark(path, offset)
+            own = self._journal.segment
+            if damaged and not (own is not None and own.path == path and own.tore):  # then memory has the call
+                self._note_damaged(damaged)
         return offset, True
 
     def _look_after(self, *, deliver: bool) -> None:
@@ -277,9 +280,17 @@ class Worker:
             if number == ORPHANS and not self._stopping:
                 self._orphans_at = 0.0
                 return
-            if not self._send(path, outbox.taken(path))[1]:
+            sent, delivered = self._send(path, outbox.taken(path))
+            if not delivered:
                 return
+            if sent < path.stat().st_size:  # its writer ended in the middle of a line
+                self._note_damaged(1)
             self._remove(path, keep=kept)
+
+    def _note_damaged(self, lines: int) -> None:
+        health.note(
+            self._config.store, "dropped", "damaged line in the journal", lines, destination=self._config.destination
+        )
 
     def _retire(self, segment: Segment) -> None:
         if self._send(segment.path, outbox.taken(segment.path))[1]:
