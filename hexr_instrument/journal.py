@@ -33,7 +33,7 @@ _encode = json.JSONEncoder(separators=(",", ":"), default=str).encode
 class Segment:
     """An open segment file of this process."""
 
-    __slots__ = ("_identity", "_torn", "file", "path", "size")
+    __slots__ = ("_identity", "_torn", "file", "path", "size", "tore")
 
     def __init__(self, directory: Path, header: dict[str, Any]) -> None:
         """Creates, locks and starts a segment; raises OSError where the directory cannot be written."""
@@ -47,16 +47,21 @@ class Segment:
         found = os.fstat(self.file)
         self._identity = found.st_ino, found.st_dev
         self.size = 0
-        self._torn = False
+        self._torn = self.tore = False
         self.append((_encode(header) + "\n").encode())
 
     def there(self) -> bool:
         """Whether the descriptor is still this file's, and the file still in its directory."""
+        found = self._found()
+        return found is not None and found.st_nlink > 0
+
+    def _found(self) -> os.stat_result | None:
+        """What the descriptor is, if the program has not closed it and used its number again."""
         try:
             found = os.fstat(self.file)
         except OSError:
-            return False
-        return found.st_nlink > 0 and (found.st_ino, found.st_dev) == self._identity
+            return None
+        return found if (found.st_ino, found.st_dev) == self._identity else None
 
     def append(self, line: bytes) -> None:
         """Writes one line whole; raises OSError (disk full), after which the next line starts on its own."""
@@ -68,11 +73,13 @@ class Segment:
                 written += os.write(self.file, line[written:])
         finally:
             self._torn = 0 < written < len(line)
+            self.tore |= self._torn
             self.size += written
 
     def close(self) -> None:
         """Gives up the file and, with the last descriptor of it, the lock."""
-        os.close(self.file)
+        if self._found() is not None:
+            os.close(self.file)
 
 
 def _private(directory: Path) -> None:
@@ -164,11 +171,18 @@ def lines(path: Path, offset: int = 0, limit: int = 4 << 20) -> tuple[list[dict[
 
     A torn last line is left for later; a line that is no JSON object is passed over.
     """
+    found, end, _ = read(path, offset, limit)
+    return found, end
+
+
+def read(path: Path, offset: int, limit: int) -> tuple[list[dict[str, Any]], int, int]:
+    """The same as `lines`, and how many lines were passed over because they are damaged."""
     with path.open("rb") as file:
         file.seek(offset)
         data = file.read(limit)
     end = data.rfind(b"\n") + 1
-    return list(_objects(data[:end])), offset + end
+    found = list(_objects(data[:end]))
+    return found, offset + end, sum(map(bool, data[:end].splitlines())) - len(found)
 
 
 def header_of(path: Path) -> dict[str, Any] | None:

@@ -20,6 +20,8 @@ WAITING_BYTES = 50 << 20
 """How long and how much may wait for an endpoint (CONTRACT 2); the oldest give way."""
 
 
+HUNG_SECONDS = 60.0
+"""How long it is remembered that an endpoint did not answer a process that waited for it to the end."""
 VERSION = 1
 """The journal format that is delivered; what a newer version wrote is left to it."""
 
@@ -50,6 +52,34 @@ def remove(segment: Path) -> None:
     """Removes a segment that nobody needs any more."""
     segment.unlink(missing_ok=True)
     sent_file(segment).unlink(missing_ok=True)
+
+
+def hangs(directory: Path, destination: str | None) -> bool:
+    """Whether a process has just spent its exit budget on an endpoint that does not answer: the others need not."""
+    with contextlib.suppress(OSError):
+        return 0 <= time.time() - _hung_file(directory, destination).lstat().st_mtime < HUNG_SECONDS
+    return False
+
+
+def note_hanging(directory: Path, destination: str | None) -> None:
+    """Tells the processes that end after this one; where that cannot be written, each waits for itself."""
+    flags = os.O_WRONLY | os.O_CREAT | os.O_TRUNC | getattr(os, "O_NOFOLLOW", 0)
+    with contextlib.suppress(OSError):
+        file = os.open(_hung_file(directory, destination), flags, 0o600)
+        try:
+            os.write(file, b".")  # sets the time of a file that is there already
+        finally:
+            os.close(file)
+
+
+def note_answer(directory: Path, destination: str | None) -> None:
+    """Tells them that it answers again."""
+    with contextlib.suppress(OSError):
+        _hung_file(directory, destination).unlink(missing_ok=True)
+
+
+def _hung_file(directory: Path, destination: str | None) -> Path:
+    return directory / f"{destination}.hangs"
 
 
 def closed(directory: Path, destination: str | None) -> Iterator[tuple[Path, bool]]:

@@ -19,7 +19,7 @@ from typing import TYPE_CHECKING, Any
 from . import exits, forks, health, outbox, signals
 from .config import Config
 from .guard import guarded, say
-from .journal import Journal, Segment, header_of, lines
+from .journal import Journal, Segment, header_of, read
 
 if TYPE_CHECKING:
     from .export import Exporter, Outcome
@@ -174,6 +174,8 @@ class Worker:
             self._load()
         self._begun += 1
         delivered = self._export_spans() and self._export_segment() and self._export_memory()
+        if delivered and (self._failures or self._begun == 1):
+            outbox.note_answer(self._journal.directory, self._config.destination)
         self._look_after(deliver=delivered)
         self._failures = 0 if delivered else self._failures + 1
         first, longest = RETRY_SECONDS
@@ -250,7 +252,7 @@ class Worker:
         header = header_of(path)
         while exporter is not None:
             try:
-                batch, end = lines(path, offset, 1 << 20)
+                batch, end, damaged = read(path, offset, 1 << 20)
             except FileNotFoundError:  # removed by somebody: there is nothing left to send
                 break
             if end == offset:
@@ -261,6 +263,9 @@ class Worker:
             offset = end
             with contextlib.suppress(OSError):  # a full disk: what was sent twice has the same ids
                 outbox.mark(path, offset)
+            own = self._journal.segment
+            if damaged and not (own is not None and own.path == path and own.tore):  # then memory has the call
+                self._note_damaged(damaged)
         return offset, True
 
     def _look_after(self, *, deliver: bool) -> None:
@@ -275,9 +280,17 @@ class Worker:
             if number == ORPHANS and not self._stopping:
                 self._orphans_at = 0.0
                 return
-            if not self._send(path, outbox.taken(path))[1]:
+            sent, delivered = self._send(path, outbox.taken(path))
+            if not delivered:
                 return
+            if sent < path.stat().st_size:  # its writer ended in the middle of a line
+                self._note_damaged(1)
             self._remove(path, keep=kept)
+
+    def _note_damaged(self, lines: int) -> None:
+        health.note(
+            self._config.store, "dropped", "damaged line in the journal", lines, destination=self._config.destination
+        )
 
     def _retire(self, segment: Segment) -> None:
         if self._send(segment.path, outbox.taken(segment.path))[1]:
@@ -338,8 +351,14 @@ class Worker:
         return self._position is None or self._position[0] != segment.path or self._position[1] < segment.size
 
     def _exit_budget(self) -> float:
-        """What is left of HEXR_EXIT_TIMEOUT, in seconds; it runs from the first wait of the exit on."""
-        self._exit_by = self._exit_by or time.monotonic() + self._config.exit_timeout
+        """What is left of HEXR_EXIT_TIMEOUT, in seconds; it runs from the first wait of the exit on.
+
+        Nothing is, where another process has just spent its own on the same endpoint: a parent that joins its
+        children one by one waits once.
+        """
+        if not self._exit_by:
+            hung = outbox.hangs(self._journal.directory, self._config.destination)
+            self._exit_by = time.monotonic() + (0 if hung else self._config.exit_timeout)
         return max(0.0, self._exit_by - time.monotonic())
 
     def _await_loading(self) -> None:
@@ -359,6 +378,7 @@ class Worker:
         with contextlib.suppress(KeyboardInterrupt):  # a second Ctrl-C ends the wait, not the program's own end
             self._ended.wait(self._exit_budget())
         exits.restore_interrupt()
+        self._note_hanging()
 
     def hurry(self, *, last: bool) -> None:
         """Delivers within the exit budget because of a signal.
@@ -376,6 +396,13 @@ class Worker:
         self._wake.put(None)
         while self._thread is not None and not self._ended.is_set() and self._exit_budget():
             time.sleep(0.005)
+        self._note_hanging()
+
+    def _note_hanging(self) -> None:
+        """Notes it if this process has spent its exit budget, and a request is still without an answer."""
+        where = self._journal.directory, self._config.destination
+        if self._attempted < self._begun and not self._ended.is_set() and not outbox.hangs(*where):
+            outbox.note_hanging(*where)
 
     def _put_away(self) -> None:
         """Removes this process's segment if every record of it was delivered."""

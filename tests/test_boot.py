@@ -677,7 +677,7 @@ class Configurator(_OTelSDKConfigurator):
 
 @pytest.fixture
 def distro(request: pytest.FixtureRequest, tmp_path: Path) -> dict[str, str]:
-    """Variables under which opentelemetry-instrument has no distro beside ours, or one like opentelemetry-distro."""
+    """Variables under which opentelemetry-instrument has no distro, or one like opentelemetry-distro."""
     off = {"OTEL_METRICS_EXPORTER": "none", "OTEL_LOGS_EXPORTER": "none", "PYTHONPATH": str(tmp_path / "site")}
     if request.param == "without a distro":
         return off
@@ -689,9 +689,7 @@ def distro(request: pytest.FixtureRequest, tmp_path: Path) -> dict[str, str]:
         "[opentelemetry_distro]\nstock = stock_distro:Distro\n"
         "[opentelemetry_configurator]\nstock = stock_distro:Configurator\n"
     )
-    if request.param == "with a distro":
-        return off
-    return {**off, "OTEL_PYTHON_DISTRO": "hexr", "OTEL_PYTHON_CONFIGURATOR": "hexr"}
+    return off
 
 
 @stock
@@ -700,7 +698,6 @@ def distro(request: pytest.FixtureRequest, tmp_path: Path) -> dict[str, str]:
     [
         ("alone", "without a distro"),
         ("alone", "with a distro"),
-        ("alone", "with a distro that is named"),
         ("inside of ours", "with a distro"),
         ("around ours", "with a distro"),
         ("around ours", "without a distro"),
@@ -710,7 +707,7 @@ def distro(request: pytest.FixtureRequest, tmp_path: Path) -> dict[str, str]:
 def test_stock_opentelemetry_instrument_loads_us(
     around: str, distro: dict[str, str], run: Run, receiver: OtlpReceiver, tmp_path: Path
 ) -> None:
-    """Under opentelemetry-instrument, alone or with our launcher around or inside, a call's span arrives once."""
+    """Under opentelemetry-instrument, alone or with our launcher around or inside: one span, and not a line of it."""
     pytest.importorskip("openai")
     program = tmp_path / "call.py"
     program.write_text(CALL)
@@ -722,8 +719,7 @@ def test_stock_opentelemetry_instrument_loads_us(
         "around ours": [str(STOCK), *ours, *command],
     }[around]
     done = run(command=wrapped, bare=True, OTEL_EXPORTER_OTLP_ENDPOINT=receiver.endpoint, **distro)
-    assert done.returncode == 0, done.err
-    assert "Traceback" not in done.err
+    assert (done.returncode, done.err) == (0, "")
     spans = receiver.wait(1)
     assert [span.name for span in spans] == ["chat gpt-4o"]
     assert spans[0].attributes["gen_ai.response.model"] == "gpt-4o-2024-08-06"

@@ -5,19 +5,27 @@ The agents and hosts are no test dependency: what is not installed is skipped (`
 
 from __future__ import annotations
 
+import gzip
+import http.server
 import importlib.util
 import json
 import os
+import signal
 import subprocess
 import sys
+import threading
 from pathlib import Path
+from typing import Any
 
 import pytest
-from support import Run
+from support import Run, records
+from test_servers import free_port, get, start, until
 
 from hexr_instrument.cli import boot_directory
 from hexr_instrument.demo.providers import ProviderServer
 from hexr_instrument.demo.receiver import OtlpReceiver
+
+__all__ = ["start"]  # a fixture
 
 CALL = """
 from openai import OpenAI
@@ -57,6 +65,59 @@ def test_another_agent_and_ours_live_together(run: Run, tmp_path: Path, agent: s
     assert len(done.calls) == 1
 
 
+@needs("sentry_sdk")
+def test_sentry_and_ours_live_together(run: Run) -> None:
+    """Initialised, with its own wrapper around the same SDK: its spans arrive, the output is the program's, one call."""
+    seen: list[bytes] = []
+
+    class Sentry(http.server.BaseHTTPRequestHandler):
+        def do_POST(self) -> None:
+            body = self.rfile.read(int(self.headers["content-length"]))
+            seen.append(gzip.decompress(body) if self.headers.get("content-encoding") == "gzip" else body)
+            self.send_response(200)
+            self.end_headers()
+
+        def log_message(self, *args: object) -> None:
+            pass
+
+    with http.server.ThreadingHTTPServer(("127.0.0.1", 0), Sentry) as server:
+        threading.Thread(target=server.serve_forever, daemon=True).start()
+        dsn = f"http://key@127.0.0.1:{server.server_port}/1"
+        source = f"import sentry_sdk\nsentry_sdk.init({dsn!r}, traces_sample_rate=1.0, _experiments={{}})\n"
+        source += "with sentry_sdk.start_transaction(name='mine'):\n    " + CALL.strip().replace("\n", "\n    ")
+        source += "\nsentry_sdk.capture_message('done'); sentry_sdk.flush(20)\n"
+        bare, done = run(source, bare=True), run(source)
+        server.shutdown()
+    assert (done.returncode, done.out, done.err) == (bare.returncode, bare.out, bare.err) == (0, "stop\n", "")
+    assert len(done.calls) == 1
+    transactions = [each for each in seen if b'"transaction":"mine"' in each and b"gen_ai" in each]
+    assert len(transactions) == 2
+    assert not [each for each in transactions if b"hexr" in each.lower()]
+
+
+@needs("hypercorn")
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT], ids=["SIGTERM", "SIGINT"])
+def test_hypercorn_that_is_stopped_has_delivered_every_call(
+    start: Any, receiver: OtlpReceiver, tmp_path: Path, number: int
+) -> None:
+    """Its workers are children of multiprocessing, and leave when asked: each call arrives, the status is as without us."""
+    port = free_port()
+    command = ["-m", "hypercorn", "--workers", "2", "--bind", f"127.0.0.1:{port}", "app:asgi"]
+    with start(*command, bare=True) as bare:
+        until(lambda: get(port, "/"), f"hypercorn: {bare.log}")
+        expected = bare.stop(number)
+    with start(*command) as running:
+        until(lambda: get(port, "/"), f"hypercorn: {running.log}")
+        answered = [get(port, "/call") for _ in range(12)]
+        assert None not in answered
+        assert running.stop(number) == expected, running.log
+    assert len(receiver.wait(12, timeout=5)) == 12, running.log
+    pids = [span.resource["service.instance.id"].rpartition("-")[2] for span in receiver.spans]
+    assert sorted(pids) == sorted(map(str, answered))
+    assert records(tmp_path / "store") == []
+    assert "hexr" not in running.log
+
+
 def test_the_operators_order_loads_us(run: Run, receiver: OtlpReceiver, tmp_path: Path) -> None:
     """OpenTelemetry's boot folder before ours on PYTHONPATH, as its operator puts it: our entry points load us once."""
     from opentelemetry.instrumentation import auto_instrumentation
@@ -69,8 +130,6 @@ def test_the_operators_order_loads_us(run: Run, receiver: OtlpReceiver, tmp_path
         PYTHONPATH=os.pathsep.join((str(Path(auto_instrumentation.__file__).parent), str(boot_directory()))),
         OTEL_METRICS_EXPORTER="none",
         OTEL_LOGS_EXPORTER="none",
-        OTEL_PYTHON_DISTRO="hexr",
-        OTEL_PYTHON_CONFIGURATOR="hexr",
         **receiver.environment(),
     )
     assert (done.returncode, done.out) == (0, "stop\n"), done.err

@@ -21,6 +21,8 @@ from hexr_instrument import guard, health, outbox
 from hexr_instrument.config import Config
 from hexr_instrument.demo.receiver import OtlpReceiver
 from hexr_instrument.journal import Journal
+from hexr_instrument.report import doctor
+from hexr_instrument.store import Store
 from hexr_instrument.worker import Worker
 
 CALL = """
@@ -227,6 +229,27 @@ def test_what_waits_is_bounded_in_age(tmp_path: Path) -> None:
     assert reasons(tmp_path) == {("dropped", "waited longer than 48 h"): 4 + 1}
 
 
+def test_damaged_lines_of_what_waits_are_counted(
+    backend: OtlpReceiver, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A line that a fault of the disk has damaged, and one that a crash has cut: the others are sent, `doctor` says it."""
+    with delivering(monkeypatch, tmp_path, backend, HEXR_EXIT_TIMEOUT="30") as append:
+        dead = Journal(tmp_path, append.journal._header)
+        for number in range(90, 95):
+            dead.append(record(number))
+        ended = dead.rotate()
+        assert ended is not None
+        text = ended.path.read_text().splitlines(keepends=True)
+        ended.path.write_text("".join([*text[:2], "\0\0\n", *text[3:5], text[5][:40]]))
+        ended.close()
+        append(1)
+    assert len(backend.spans) == 1 + 3
+    assert reasons(tmp_path) == {("dropped", "damaged line in the journal"): 2}
+    assert not ended.path.exists()
+    (finding,) = doctor._losses(Store(tmp_path)).findings
+    assert finding.text.startswith("calls dropped: damaged line in the journal (2,")
+
+
 def test_kept_calls_of_an_endpoint_that_is_gone_stay_in_the_store(
     backend: OtlpReceiver, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -267,6 +290,21 @@ def test_a_program_ends_within_its_budget_whatever_the_collector_does(run: Run, 
         else:
             assert done.err == ""
             assert len(done.calls) == 20
+
+
+def test_processes_share_one_exit_budget(run: Run, receiver: OtlpReceiver) -> None:
+    """Where one has waited in vain, those that end after it leave their calls at once; an answer ends that."""
+    receiver.hang()
+    where = receiver.environment()
+    source = CALL + "call()\nwhile not hub.recorder().worker._begun: time.sleep(0.01)"
+    source = "from hexr_instrument import hub\nimport time\n" + source
+    run(source, HEXR_EXIT_TIMEOUT="1", **where)
+    (noted,) = (run(source, HEXR_EXIT_TIMEOUT="1000", **where).store / "journal").glob("*.hangs")
+    receiver.recover()
+    done = run(source + "\nhub.flush(20)", **where)
+    assert not noted.exists()
+    assert (done.err, done.calls) == ("", [])
+    assert len({span.span_id for span in receiver.spans}) == 3
 
 
 def test_a_redirect_is_not_followed(run: Run, receiver: OtlpReceiver) -> None:

@@ -140,6 +140,26 @@ def test_a_forked_childs_signal_is_its_own(run: Run, receiver: OtlpReceiver) -> 
     assert (done.returncode, done.out, done.err) == (0, "alive\n", "")
 
 
+def test_descriptors_that_the_program_closes_are_its_own(run: Run, receiver: OtlpReceiver) -> None:
+    """`os.closerange`, as daemons do: no signal's number, record or close of ours reaches a file that comes after."""
+    source = CALL + (
+        "import hexr_instrument\n"
+        "call(); hexr_instrument.flush(20)\n"
+        "os.closerange(3, os.sysconf('SC_OPEN_MAX'))\n"
+        "files = [open(f'own{n}', 'w') for n in range(20)]\n"
+        "signal.signal(signal.SIGUSR1, lambda *_: None)\n"
+        "while signal.set_wakeup_fd(-1) != -1: time.sleep(0.01)\n"
+        "os.kill(os.getpid(), signal.SIGUSR1)\n"
+        "call(2); hexr_instrument.flush(20)\n"
+        "os.kill(os.getpid(), signal.SIGUSR1)\n"
+        "print([os.fstat(file.fileno()).st_size for file in files] == [0] * 20, flush=True)\n"
+        "os.kill(os.getpid(), signal.SIGTERM); time.sleep(60)\n"
+    )
+    done = run(source, **receiver.environment())
+    assert (done.returncode, done.out, done.err) == (-signal.SIGTERM, "True\n", "")
+    assert len({span.span_id for span in receiver.spans}) == 3
+
+
 TASKS = "def tasks(): return len(os.listdir('/proc/self/task')) if os.path.exists('/proc/self/task') else 1\n"
 
 

@@ -97,7 +97,7 @@ def test_the_wheel_has_what_is_needed_and_nothing_else(wheel: Path) -> None:
 
 @hatchling
 def test_the_wheel_names_its_entry_points(wheel: Path) -> None:
-    """The command, and the three groups by which opentelemetry-instrument finds us; each names an object that exists."""
+    """The command, and the instrumentor that opentelemetry-instrument finds; each names an object that exists."""
     with zipfile.ZipFile(wheel) as archive:
         text = archive.read(next(name for name in archive.namelist() if name.endswith("/entry_points.txt"))).decode()
         metadata = archive.read(next(name for name in archive.namelist() if name.endswith("/METADATA"))).decode()
@@ -105,8 +105,6 @@ def test_the_wheel_names_its_entry_points(wheel: Path) -> None:
     points.read_string(text)
     assert set(points.sections()) == {
         "console_scripts",
-        "opentelemetry_distro",
-        "opentelemetry_configurator",
         "opentelemetry_instrumentor",
     }
     assert dict(points["console_scripts"]) == {"hexr-instrument": "hexr_instrument.cli:main"}
