@@ -6,6 +6,7 @@ from typing import Any
 
 from ..call import Format, Response, Usage, number, pick, sequence, sound, text
 from ._json import numbers
+from .parts import media
 
 
 def request(body: Any) -> dict[str, Any]:
@@ -59,4 +60,4 @@ def substance(chunk: Any) -> bool:
     return pick(chunk, "b64_json") is not None
 
 
-IMAGES = Format("images", "generate_content", request, response, fold, finished, substance)
+IMAGES = Format("images", "generate_content", request, response, fold, finished, substance, content=media.IMAGES)
