@@ -5,16 +5,16 @@ from __future__ import annotations
 from typing import Any
 
 from ..call import Format, Response, Usage, number, pick, sequence, sound, text
-from ._json import numbers
+from ._json import numbers, texts
 from .parts import media
 
 
 def request(body: Any) -> dict[str, Any]:
-    """Parameters of an images body; the output is an image whatever it says."""
+    """Parameters of an images body, with what a price by the piece depends on; the output is an image whatever it says."""
     found = numbers(body, {"n": "choice_count"})
     if found.get("choice_count") == 1:
         del found["choice_count"]
-    return found | {"output_type": "image"}
+    return found | texts(body, {"size": "size", "quality": "quality"}) | {"output_type": "image"}
 
 
 def usage(payload: Any) -> Usage | None:

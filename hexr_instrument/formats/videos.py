@@ -6,12 +6,13 @@ from dataclasses import replace
 from typing import Any
 
 from ..call import Format, Response, Usage, text
+from ._json import texts
 from .parts import media
 
 
 def request(body: Any) -> dict[str, Any]:
-    """A video has no parameters that the conventions know."""
-    return {}
+    """A video has no parameters that the conventions know; a price by the second depends on its size."""
+    return texts(body, {"size": "size"})
 
 
 def response(payload: Any) -> Response:
