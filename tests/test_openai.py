@@ -42,6 +42,7 @@ from test_surfaces import (
 
 from hexr_instrument import engine, guard, hexr_llm, hexr_role, sessions
 from hexr_instrument.demo.providers import ProviderServer, Received
+from hexr_instrument.owed import Owed
 
 pytestmark = pytest.mark.filterwarnings("ignore::DeprecationWarning")
 
@@ -135,7 +136,7 @@ MADE = [
     Made("images variation", "value", lambda c: c.images.create_variation(image=io.BytesIO(b"png"), n=2),
          {"images": 2}, None, "unpriced", output="image", more={"choice_count": 2}),
     Made("images of dall-e", "value", lambda c: c.images.generate(model="dall-e-3", prompt=PROMPT, quality="hd"),
-         {"images": 1}, None, "unpriced", model="dall-e-3", output="image"),
+         {"images": 1}, None, "unpriced", model="dall-e-3", output="image", more={"quality": "hd"}),
     Made("transcription by tokens", "value", lambda c: c.audio.transcriptions.create(
         model="gpt-4o-transcribe", file=SOUND),
          {"input": 100, "output": 90, "input_audio": 90}, 10 * 2_500_000 + 90 * 6 * MILLION + 90 * 10 * MILLION,
@@ -250,6 +251,7 @@ def client(bench: Bench) -> Any:
 
 
 @pytest.mark.odd("a compacted response says neither its model nor how it ended")
+@pytest.mark.surface("openai", "responses compact")
 def test_compacting_is_a_call(bench: Bench, client: Any) -> None:
     """`responses.compact` is billed like an answer, though it is none."""
     if not hasattr(client.responses, "compact"):
@@ -264,6 +266,7 @@ def test_compacting_is_a_call(bench: Bench, client: Any) -> None:
 
 
 @pytest.mark.odd("a decision has no id and no reason")
+@pytest.mark.surface("openai", "decisions create")
 def test_a_decision_is_a_call(bench: Bench) -> None:
     """`decisions.create`, of the newest SDKs."""
     question = {"type": "choice", "choices": [{"value": "yes"}, {"value": "no"}]}
@@ -287,6 +290,7 @@ SPOKEN = {
 
 @pytest.mark.parametrize("stream", [False, True])
 @pytest.mark.parametrize("mode", ["sync", "async"])
+@pytest.mark.surface("openai", "chat audio output")
 def test_a_chat_that_answers_with_sound_is_priced_by_modality(bench: Bench, mode: str, stream: bool) -> None:
     """Audio in and out have prices of their own, streamed or not."""
     more = {"stream": True, "stream_options": {"include_usage": True}} if stream else {}
@@ -314,6 +318,7 @@ FETCHES = [
 
 @pytest.mark.parametrize(("use", "make"), FETCHES, ids=["retrieve", "raw", "stream", "stream helper"])
 @pytest.mark.parametrize("mode", ["sync", "async"])
+@pytest.mark.surface("openai", "responses retrieve")
 def test_fetching_a_response_is_a_span_that_costs_nothing(
     bench: Bench,
     client: Any,
@@ -363,24 +368,46 @@ def until_completed(client: Any, identifier: str) -> None:
     client.responses.retrieve(identifier)
 
 
-def test_a_background_response_is_billed_once_to_its_creator(bench: Bench, client: Any) -> None:
-    """Its usage is not known when it is created: the first fetch that has it bills it, under the creation's span."""
+def elsewhere(bench: Bench) -> None:
+    """What follows is done as by another process with the same store: it knows what is on disk alone."""
+    bench.recorder._owed = Owed(bench.recorder.config.store)
+
+
+@pytest.mark.parametrize("other", [False, True], ids=["here", "in another process"])
+@pytest.mark.surface("openai", "responses background")
+def test_a_background_response_is_billed_once_to_its_creator(bench: Bench, client: Any, other: bool) -> None:
+    """It is one call of its creator's, recorded when a fetch shows its usage, whoever fetches it wherever."""
     with hexr_role("creator"):
         queued = client.responses.create(**RESPONSE, background=True)
     assert queued.status == "queued"
+    assert not bench.records
+    if other:
+        elsewhere(bench)
     with hexr_role("poller"):
         until_completed(client, queued.id)
-    created, *later = bench.records
-    assert (created["op"], created["cost_status"], created["role"]) == ("chat", "no_usage", "creator")
-    fetched = [record for record in later if record["op"] == "fetch_response"]
-    assert [record["role"] for record in fetched] == ["poller"] * 3
-    (billed,) = [record for record in bench.records if "cost" in record]
+        elsewhere(bench)
+        client.responses.retrieve(queued.id)
+    fetched = [record for record in bench.records if record["op"] == "fetch_response"]
+    assert [record["role"] for record in fetched] == ["poller"] * 4
+    (billed,) = [record for record in bench.records if record["op"] != "fetch_response"]
     (sent,) = bench.server.sent
     assert (billed["op"], billed["model"], billed["role"]) == ("chat", "gpt-5", "creator")
     assert billed["usage"]["output"] == sent.usage["output_tokens"]
-    assert (billed["trace"], billed["parent"]) == (created["trace"], created["id"])
-    assert billed["response_id"] == created["response_id"] == queued.id
-    assert billed["end"] >= billed["start"] >= created["start"]
+    assert billed["cost_status"] == "priced"
+    assert billed["response_id"] == queued.id
+    # It is the request that was made then, and took as long as it took to be accepted.
+    assert billed["start"] <= billed["end"] <= fetched[0]["start"]
+
+
+def test_a_background_response_that_fails_at_once_is_a_call(bench: Bench, client: Any) -> None:
+    """A request that is refused is recorded as any other; an answer that is there at once, too."""
+    openai = pytest.importorskip("openai")
+    with pytest.raises(openai.RateLimitError):
+        client.responses.create(model="error-429", input=PROMPT, background=True)
+    assert bench.one()["status"] == 429
+    bench.clear()
+    list(client.responses.create(**RESPONSE, background=True, stream=True))
+    assert bench.one()["cost_status"] == "priced"
 
 
 def test_a_background_response_may_come_as_a_stream(bench: Bench, client: Any) -> None:
@@ -394,24 +421,17 @@ def test_a_background_response_may_come_as_a_stream(bench: Bench, client: Any) -
 
 
 def test_a_bill_is_a_span_of_the_program_s_own_provider(bench: Bench, client: Any, spans: Any) -> None:
-    """Where the program has a tracer provider, the bill is a span there, under the creation's, and the fetch another."""
+    """Where the program has a tracer provider, the creation's span there ends with its bill; each fetch is another."""
     queued = client.responses.create(**RESPONSE, background=True)
     until_completed(client, queued.id)
     made = client.batches.create(completion_window="24h", endpoint="/v1/responses", input_file_id="file-1")
     client.batches.retrieve(made.id)
     client.batches.retrieve(made.id)
     found = spans.get_finished_spans()
-    assert [span.name for span in found] == [
-        "chat gpt-5",
-        "fetch_response",
-        "chat gpt-5",
-        *["fetch_response"] * 2,
-        "chat",
-    ]
-    created, _, billed, *fetched, batched = found
-    assert billed.parent.span_id == created.context.span_id
+    assert [span.name for span in found] == ["fetch_response", "chat gpt-5", *["fetch_response"] * 2, "chat"]
+    _, billed, *fetched, batched = found
+    assert billed.parent is None
     assert billed.attributes["hexr.llm.cost.status"] == batched.attributes["hexr.llm.cost.status"] == "priced"
-    assert "hexr.llm.cost_usd" not in created.attributes
     assert batched.parent is None
     for span in found:
         assert span.start_time <= span.end_time
@@ -428,12 +448,10 @@ def test_a_background_stream_that_is_left_is_billed_when_it_is_fetched(bench: Be
     assert [record.get("cost_status") for record in bench.records] == ["priced", None]
     bench.clear()
     with client.responses.create(**RESPONSE, background=True, stream=True) as stream:
-        next(iter(stream))
-    (left,) = bench.records
-    assert left["cost_status"] == "partial"
-    list(client.responses.retrieve(left["response_id"], stream=True))
-    assert [record.get("cost_status") for record in bench.records] == ["partial", "priced", None]
-    assert bench.records[1]["parent"] == left["id"]
+        identifier = next(iter(stream)).response.id
+    assert not bench.records
+    list(client.responses.retrieve(identifier, stream=True))
+    assert [record.get("cost_status") for record in bench.records] == ["priced", None]
 
 
 def test_a_response_of_another_process_is_not_billed_here(bench: Bench, client: Any) -> None:
@@ -453,8 +471,7 @@ def test_a_cancelled_background_response_costs_what_it_used(bench: Bench, client
     bench.server.reply(body={**body, "output": []}, times=2)
     for _ in range(2):
         client.responses.cancel(queued.id)
-    created, billed = bench.records
-    assert (billed["parent"], billed["usage"]) == (created["id"], {"input": 40, "output": 20})
+    assert bench.one()["usage"] == {"input": 40, "output": 20}
 
 
 def batch(client: Any, endpoint: str = "/v1/chat/completions") -> Any:
@@ -462,6 +479,7 @@ def batch(client: Any, endpoint: str = "/v1/chat/completions") -> Any:
     return client.batches.create(completion_window="24h", endpoint=endpoint, input_file_id="file-1")
 
 
+@pytest.mark.surface("openai", "batches")
 def test_a_batch_is_billed_once_to_its_creator(bench: Bench) -> None:
     """Creating and polling leave nothing; the completed batch is one record at the batch price, whoever polls."""
     client, aclient = bench.clients["openai"]
@@ -507,6 +525,91 @@ def test_a_batch_that_did_nothing_costs_nothing(bench: Bench) -> None:
     assert bench.one()["cost_status"] == "no_usage"
 
 
+@pytest.mark.surface("openai", "batches list and files")
+def test_a_batch_is_billed_once_whichever_way_its_usage_is_seen(bench: Bench) -> None:
+    """In a list, by itself, or in the file of its answers; by this process or another; each billed to its creator."""
+    client, aclient = bench.clients["openai"]
+    done = {"object": "batch", "endpoint": "/v1/chat/completions", "status": "completed", "model": "gpt-4o-mini"}
+    used = {"input_tokens": 200, "output_tokens": 100, "total_tokens": 300}
+    with hexr_role("creator"):
+        first, second = batch(client).id, batch(client).id
+    page = [{**done, "id": first, "usage": used}, {**done, "id": "batch_of_others", "usage": used}]
+    page.append({**done, "id": second, "output_file_id": "file-9"})
+
+    async def alist() -> Any:
+        return [each.id async for each in aclient.batches.list()]
+
+    def listed() -> list[str]:
+        return [each.id for each in client.batches.list()]
+
+    chat = {"object": "chat.completion", "model": "gpt-4o-mini-2024-07-18", "choices": [], "service_tier": "default"}
+    counts = [(10, 20), (30, 40)]
+    lines = [
+        {"custom_id": str(asked), "response": {"status_code": 200, "body": {
+            **chat, "usage": {"prompt_tokens": asked, "completion_tokens": said, "total_tokens": asked + said}}}}
+        for asked, said in counts
+    ]  # fmt: skip
+    content = "".join(json.dumps(line) + "\n" for line in [*lines, {"custom_id": "odd", "response": None}])
+    headers = {"content-type": "application/octet-stream"}
+
+    def answers() -> None:
+        bench.server.reply(body={"object": "list", "data": page, "has_more": False}, route="/batches", times=2)
+        bench.server.reply(body=content, headers=headers, route="/content", times=2)
+
+    def read() -> Any:
+        found = listed(), bench.run(alist())
+        elsewhere(bench)
+        return found, [client.files.content("file-9").text for _ in range(2)]
+
+    bench.clear()
+    with bench.bare():
+        answers()
+        expected = read()
+    plain = same(bench.server.requests)
+    bench.clear()
+    answers()
+    with hexr_role("reader"):
+        assert read() == expected
+    assert same(bench.server.requests) == plain
+    one, other = bench.records
+    assert (one["response_id"], one["usage"]["input"], one["usage"]["output"]) == (first, 200, 100)
+    assert (other["usage"]["input"], other["usage"]["output"]) == (40, 60)
+    for record in (one, other):
+        assert (record["role"], record["tier"], record["cost_status"]) == ("creator", "batch", "priced")
+    assert other["cost"] == 40 * 75_000 + 60 * 300_000
+
+
+@pytest.mark.parametrize("step", ["open", "knows", "settle", "_path"])
+def test_a_fault_of_ours_does_not_reach_work_that_is_billed_later(
+    bench: Bench, monkeypatch: pytest.MonkeyPatch, step: str
+) -> None:
+    """Whatever fails in what is remembered, the program gets what it would, and sends the same."""
+    client = bench.clients["openai"][0]
+
+    def work() -> list[Any]:
+        bench.server.reply(body={"object": "list", "data": [], "has_more": False}, route="/batches")
+        bench.server.reply(body="{}\n", headers={"content-type": "text/plain"}, route="/content")
+        listed = [each.id for each in client.batches.list()]
+        made = batch(client)
+        states = [client.batches.retrieve(made.id).status for _ in range(3)]
+        return [*listed, *states, client.files.content("file-1").text]
+
+    with bench.bare():
+        expected = work()
+    plain = same(bench.server.requests)
+    bench.clear()
+
+    def fault(*args: Any, **kwargs: Any) -> None:
+        raise RuntimeError("injected")
+
+    monkeypatch.setattr(guard, "strict", False)
+    monkeypatch.setattr(guard, "faults", {})
+    monkeypatch.setattr(Owed, step, fault)
+    assert work() == expected
+    assert same(bench.server.requests) == plain
+    assert guard.faults
+
+
 RUNS = [
     ("create and poll", lambda c: c.create_and_poll(thread_id="t", assistant_id="a", poll_interval_ms=1)),
     ("stream", lambda c: list(c.create(thread_id="t", assistant_id="a", stream=True))),
@@ -521,6 +624,7 @@ def until_done(manager: Any) -> None:
 
 
 @pytest.mark.parametrize(("name", "make"), RUNS, ids=[row[0] for row in RUNS])
+@pytest.mark.surface("openai", "assistants runs")
 def test_a_run_is_billed_once(bench: Bench, name: str, make: Callable[[Any], Any]) -> None:
     """A run of an assistant is one record when its usage is known, however it is followed."""
     if not hasattr(bench.clients["openai"][0].beta, "threads"):
@@ -621,6 +725,7 @@ def connects(bench: Bench, name: str) -> None:
 
 
 @pytest.mark.parametrize("mode", ["sync", "async"])
+@pytest.mark.surface("openai", "realtime")
 def test_each_answer_of_a_voice_agent_is_a_call(bench: Bench, mode: str) -> None:
     """Asked for or not, each `response.done` is one record by modality, and so is each transcription, by its model."""
     connects(bench, "realtime")
@@ -658,6 +763,7 @@ def test_each_answer_of_a_voice_agent_is_a_call(bench: Bench, mode: str) -> None
 
 
 @pytest.mark.parametrize("mode", ["sync", "async"])
+@pytest.mark.surface("openai", "responses websocket")
 def test_each_response_over_a_websocket_is_a_call(bench: Bench, mode: str) -> None:
     """Two responses on one connection are two records, as over HTTP."""
     connects(bench, "responses")
@@ -676,6 +782,7 @@ def test_each_response_over_a_websocket_is_a_call(bench: Bench, mode: str) -> No
         assert record["first_chunk"] > 0
 
 
+@pytest.mark.surface("openai", "realtime beta")
 def test_an_older_voice_agent_is_recorded(bench: Bench) -> None:
     """`client.beta.realtime`, which has the same messages."""
     pytest.importorskip("websockets")
@@ -828,6 +935,7 @@ def test_lanes_do_not_mix(bench: Bench) -> None:
 # ---- Other ways in ------------------------------------------------------------------------------------------------
 
 
+@pytest.mark.surface("openai", "azure every surface")
 def test_azure_serves_every_surface(bench: Bench) -> None:
     """Images, sounds and voice agents of an Azure client are Azure's."""
     client = bench.clients["azure"][0]
@@ -843,6 +951,7 @@ def test_azure_serves_every_surface(bench: Bench) -> None:
     assert {record["provider"] for record in bench.records} == {"azure.ai.openai"}
 
 
+@pytest.mark.surface("openai", "platforms OpenAI(provider=...)")
 def test_a_platform_of_the_sdk_serves_the_call(bench: Bench) -> None:
     """`OpenAI(provider=...)`: the call is the platform's, whatever the host is."""
     import openai  # noqa: PLC0415
@@ -854,6 +963,7 @@ def test_a_platform_of_the_sdk_serves_the_call(bench: Bench) -> None:
     assert bench.one()["provider"] == "aws.bedrock"
 
 
+@pytest.mark.surface("openai", "responses tool runner")
 def test_a_tool_runner_s_turns_are_calls(bench: Bench) -> None:
     """The SDK's own loop: one record for each request that it makes."""
     runners = pytest.importorskip("openai.lib.responses_tool_runner")
@@ -983,7 +1093,6 @@ def test_a_program_with_every_kind_of_surface(run: Run, providers: ProviderServe
             ("generate_content", "images", "priced"),
             ("generate_content", "transcriptions", "priced"),
             ("generate_content", "speech", "priced"),
-            ("chat", "responses", "no_usage"),
             ("fetch_response", "responses", None),
             ("fetch_response", "responses", None),
             ("chat", "responses", "priced"),

@@ -6,13 +6,14 @@ from typing import Any
 
 from ..call import Format, Response, Usage, number, pick, sequence, sound, text
 from ._json import numbers
+from .parts import media
 
 _WORD = 20
 """Characters of a size (`1024x1792`) or a quality; what is longer is none."""
 
 
 def request(body: Any) -> dict[str, Any]:
-    """Parameters of an images body; the output is an image whatever it says."""
+    """Parameters of an images body, with what a price by the piece depends on; the output is an image whatever it says."""
     found = numbers(body, {"n": "choice_count"})
     if found.get("choice_count") == 1:
         del found["choice_count"]
@@ -67,4 +68,4 @@ def substance(chunk: Any) -> bool:
     return pick(chunk, "b64_json") is not None
 
 
-IMAGES = Format("images", "generate_content", request, response, fold, finished, substance)
+IMAGES = Format("images", "generate_content", request, response, fold, finished, substance, content=media.IMAGES)

@@ -6,11 +6,13 @@ from dataclasses import replace
 from typing import Any
 
 from ..call import Format, Response, Usage, text
+from ._json import texts
+from .parts import media
 
 
 def request(body: Any) -> dict[str, Any]:
-    """The size that is asked for; the conventions know no parameters of videos."""
-    return {"size": size} if (size := text(body, "size")) else {}
+    """A video has no parameters that the conventions know; a price by the second depends on its size."""
+    return texts(body, {"size": "size"})
 
 
 def response(payload: Any) -> Response:
@@ -47,6 +49,6 @@ def substance(chunk: Any) -> bool:
     return False
 
 
-VIDEOS = Format("videos", "generate_content", request, response, fold, finished, substance)
+VIDEOS = Format("videos", "generate_content", request, response, fold, finished, substance, content=media.VIDEOS)
 EXTENSIONS = replace(VIDEOS, response=_extension)
 """A longer version of a video: the answer has the length of the whole, not of what is new."""
