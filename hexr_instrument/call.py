@@ -181,7 +181,8 @@ class Request:
     billing: str = "call"
     """`call`: this request is what is billed. `fetch`: it fetches a stored response, a span that costs nothing; what
     an earlier call of this process left open is billed with it, once. `quiet`: the same without a span. `job`: no span
-    either; it starts or polls work that is billed once, when its usage is known, to whoever started it."""
+    either; it starts or polls work that is billed once, when its usage is known, to whoever started it. `owed`: the
+    same for what may show such work (a list, a file of answers) and is not read unless it does."""
     response_id: str | None = None
     """The stored response that is fetched."""
     spends: Usage | None = None
@@ -190,6 +191,10 @@ class Request:
     """The model that serves it, where the connection says so and the response does not."""
     lane: str = ""
     """Which of several lanes of one long connection the answer comes on."""
+    starts: bool = False
+    """Whether it starts the work that is billed later, and does not ask for it or change it."""
+    background: bool = False
+    """Whether the answer is to be fetched later: the call is recorded when its usage is known."""
     body: Any = None
     """The wire body (or the arguments that become it), only until the call has begun: what content is read from."""
 
@@ -225,6 +230,8 @@ class Response:
     """Whether the work goes on at the provider, so that its usage comes with a later request."""
     operation: str | None = None
     """The operation, where only the response says it (a batch of embeddings)."""
+    output: str | None = None
+    """The file that has the answers of completed work, where the usage is known from them alone."""
 
     def mismatch(self) -> dict[str, int]:
         """`{"stated_total": n}` if the provider's own total is another than input plus output; otherwise nothing."""
@@ -287,6 +294,8 @@ class Format:
     """Whole payload or chunk -> its text, for the direct call."""
     content: Content | None = None
     """None where the conventions define no content for the operation."""
+    works: Callable[[Any], list[tuple[str | None, Any]]] | None = None
+    """Payload that lists works -> the id and the payload of each."""
 
 
 @dataclass(frozen=True, slots=True)

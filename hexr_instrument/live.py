@@ -79,7 +79,7 @@ class Live:
     @property
     def quiet(self) -> bool:
         """Whether the request itself is no call and leaves no span."""
-        return self.call.request.billing in ("quiet", "job")
+        return self.call.request.billing in ("quiet", "job", "owed")
 
     def blame(self) -> None:
         """Notes that a step of ours failed in this call."""

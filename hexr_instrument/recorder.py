@@ -44,7 +44,7 @@ class Recorder:
         self.worker = Worker(config, self.journal)
         self.own_provider: Any = None
         """The lazy global provider, where the distro has set one."""
-        self._owed = Owed()
+        self._owed = Owed(config.store)
         self._instance = secrets.token_hex(16)
         self._tracer: tuple[Any, trace.Tracer] | None = None
         for complaint in config.complaints:
@@ -171,7 +171,7 @@ class Recorder:
         caller, parent = origin.caller, origin.parent
         # A call that an exporter makes is billed like any other, but a span of it would be exported by another call.
         suppressed = bool(otel.get_value(_SUPPRESS_INSTRUMENTATION_KEY))
-        tracer = None if suppressed or request.billing in ("quiet", "job") else self.their_tracer()
+        tracer = None if suppressed or request.billing in ("quiet", "job", "owed") else self.their_tracer()
         span: Span | None = None
         start = start or time.time_ns()
         if tracer is not None:
@@ -228,13 +228,8 @@ class Recorder:
         """Reads what came back, prices it and keeps the record."""
         call = live.call
         wire = call.request.format
-        if call.payload is not None:
-            call.response = attempt(live.blame, wire.response, call.payload) or Response()
-            call.response.service_tier = call.response.service_tier or call.request.tier
-            call.response.model = call.response.model or call.request.served
-            size, quality = call.response.grade
-            asked = call.request.parameters
-            call.response.grade = (size or asked.get("size"), quality or asked.get("quality"))
+        if call.payload is not None and call.request.billing != "owed":
+            self._read(live, call.payload)
         failed = isinstance(error, Exception)
         cancelled = error is not None and not failed
         # A body that was read byte by byte was never parsed: it has no usage, but it was not cut short.
@@ -245,12 +240,24 @@ class Recorder:
             call.error = error_type(error)
             status = getattr(error, "status_code", None) or getattr(error, "code", None)
             call.status_code = status if type(status) is int else None
-        elif call.response is not None and call.response.error is not None:
-            call.error = self.redact.code(call.response.error)
-        if call.response is not None and not failed:
-            guarded(self._settle, live, call.response)
-        if live.quiet:
-            return
+        held = call.payload is not None and guarded(self._settle, live, failed=failed)
+        if not held and not live.quiet:
+            self._record(live)
+
+    def _read(self, live: Live, payload: Any) -> None:
+        call = live.call
+        response = attempt(live.blame, call.request.format.response, payload) or Response()
+        response.service_tier = response.service_tier or call.request.tier
+        response.model = response.model or call.request.served
+        (size, quality), asked = response.grade, call.request.parameters
+        response.grade = (size or asked.get("size"), quality or asked.get("quality"))
+        call.response = response
+        if response.error is not None:
+            call.error = self.redact.code(response.error)
+
+    def _record(self, live: Live) -> None:
+        """Prices a call whose answer has been read, and keeps its record."""
+        call = live.call
         fetched = call.request.billing == "fetch"
         if not fetched:
             guarded(price, call)
@@ -272,32 +279,75 @@ class Recorder:
                 live.span.set_status(Status(StatusCode.ERROR))
             live.span.end(call.end)
 
-    def _settle(self, live: Live, response: Response) -> None:
-        """Notes work whose usage comes later; bills what is completed, once, to whoever started it."""
+    # -- what is billed later
+
+    def _settle(self, live: Live, *, failed: bool) -> bool:
+        """Notes work whose usage comes later, and bills what is completed, once, to whoever started it.
+
+        Returns:
+            Whether the call itself is such a work: it is recorded when its usage is known.
+        """
         call, request = live.call, live.call.request
-        work = response.id or request.response_id
-        if work is None:
-            return
-        if request.billing == "call":
-            if response.pending and response.usage is None:
-                span = (call.trace_id, call.span_id, call.sampled)
-                self._owed.open(work, Origin(call.caller, span, request.model, live.invocation))
-            return
+        if request.billing == "owed":
+            works = request.format.works
+            found = [(request.response_id, call.payload)] if works is None else works(call.payload)
+            for work, payload in found:
+                if work is not None and self._owed.knows(work):
+                    self._settle_work(live, work, payload, request.format.response(payload))
+            return False
+        response = call.response
+        work = None if response is None else response.id or request.response_id
+        if response is None or work is None:
+            return False
+        if request.billing != "call":
+            if not failed:
+                self._settle_work(live, work, call.payload, response)
+            return False
+        if not response.pending or response.usage is not None:
+            return False
+        # What has failed or broke off is told at once; should the work be fetched all the same, it is billed then.
+        held = request.background and not failed
+        times = (call.start, call.end or call.start) if held else None
+        self._owed.open(work, self._here(live, times, live if held else None), new=True)
+        return held
+
+    def _here(self, live: Live, times: tuple[int, int] | None = None, held: Live | None = None) -> Origin:
+        call = live.call
         around = None if call.parent_id is None else (call.trace_id, call.parent_id, call.sampled)
-        here = Origin(call.caller, around, request.model, live.invocation)
+        return Origin(call.caller, around, call.request.model, live.invocation, times, held)
+
+    def _settle_work(self, live: Live, work: str, payload: Any, response: Response) -> None:
+        job = live.call.request.billing == "job"
         if response.pending:
-            if request.billing == "job":
-                self._owed.open(work, here)
+            if job:
+                self._owed.open(work, self._here(live), new=live.call.request.starts)
             return
-        origin = self._owed.settle(work, here if request.billing == "job" else None)
+        origin = self._owed.settle(work, self._here(live) if job else None)
         if origin is None or not response.billed:
+            return
+        if response.output is not None:
+            self._owed.open(response.output, origin)
+        else:
+            self._bill(live, payload, response, origin)
+
+    def _bill(self, live: Live, payload: Any, response: Response, origin: Origin) -> None:
+        """The record of a work that is seen completed: of the request that started it, if that is a call."""
+        call, request = live.call, live.call.request
+        partial = request.stream and not (live.whole or request.format.finished(payload))
+        held = origin.live
+        if isinstance(held, Live) and held.generation == self.worker.generation:
+            held.call.payload = held.call.heard = payload
+            held.call.partial = partial
+            self._read(held, payload)
+            self._record(held)
             return
         operation = response.operation or request.format.operation
         billed = replace(request, billing="call", operation=operation, model=origin.model, stream=False)
-        bill = self.begin(billed, None, origin, call.start)
-        bill.call.payload = call.payload
-        bill.call.partial = request.stream and not (live.whole or request.format.finished(call.payload))
-        bill.end(at=bill.clock + (call.end or call.start) - call.start)
+        start, end = origin.times or (call.start, call.end or call.start)
+        bill = self.begin(billed, None, origin, start)
+        bill.call.payload = payload
+        bill.call.partial = partial
+        bill.end(at=bill.clock + end - start)
 
     # -- content, for those who ask for it
 

@@ -19,6 +19,7 @@ MODULES = (
     "anthropic._base_client",
     "google.genai.models",
     "google.genai.batches",
+    "google.genai.files",
     "google.genai._gaos.interactions",
     "google.genai._interactions._base_client",
     "google.genai.live",

@@ -135,7 +135,7 @@ def test_an_interaction_in_the_background_is_billed_once(run: Run, providers: Pr
     fetched = [call for call in calls if call["op"] == "fetch_response"]
     assert [call["role"] for call in fetched] == ["poller"] * 3
     assert not [call for call in fetched if "cost" in call or "usage" in call]
-    (billed,) = [call for call in calls if "usage" in call]
+    (billed,) = [call for call in calls if call["op"] != "fetch_response"]
     assert (billed["role"], billed["op"], billed["cost"]) == ("starter", "generate_content", COST)
 
 
@@ -310,26 +310,51 @@ def test_a_batch_job_is_billed_once_to_its_creator(run: Run, providers: Provider
 
 
 @jobs
-@pytest.mark.parametrize(
-    ("state", "output", "statuses"),
-    [
-        ("BATCH_STATE_FAILED", {}, []),
-        ("BATCH_STATE_SUCCEEDED", {"output": {"responsesFile": "files/f1"}}, ["no_usage"]),
-    ],
-    ids=["failed", "in a file"],
-)
-def test_a_batch_job_without_answers_in_it(
-    run: Run, providers: ProviderServer, state: str, output: dict[str, Any], statuses: list[str]
-) -> None:
-    """A job that failed is not billed; one whose answers are in a file is recorded once, without usage."""
+def test_a_batch_job_that_failed_costs_nothing(run: Run, providers: ProviderServer) -> None:
+    """A job that failed is not billed."""
 
     def script() -> None:
         providers.reply(body=job("BATCH_STATE_PENDING"), route=":batchGenerateContent")
-        providers.reply(body=job(state, **output), route="/b1", times=3)
+        providers.reply(body=job("BATCH_STATE_FAILED"), route="/b1", times=3)
 
-    calls = alike(run, providers, JOB, script).calls
-    assert [call["cost_status"] for call in calls] == statuses
-    assert not [call for call in calls if "cost" in call]
+    assert not alike(run, providers, JOB, script).calls
+
+
+READ = """
+import os
+from google import genai
+from hexr import hexr_role
+client = genai.Client(http_options={"base_url": os.environ["GOOGLE_GEMINI_BASE_URL"]})
+with hexr_role("reader"):
+    print([each.name for each in client.batches.list()])
+    for _ in range(2):
+        print(len(client.files.download(file="files/f1")))
+"""
+
+
+@jobs
+@pytest.mark.odd("a batch has many answers: not one reason")
+def test_a_batch_job_whose_answers_are_in_a_file(run: Run, providers: ProviderServer) -> None:
+    """Its usage is known when the file is read, by another program: billed once, to who created the job."""
+    lines = [{"key": str(each), "response": answer(1000 * each, 50)} for each in (1, 2)] + [{"error": {"code": 13}}]
+    done = job("BATCH_STATE_SUCCEEDED", output={"responsesFile": "files/f1"})
+
+    def create() -> None:
+        providers.reply(body=job("BATCH_STATE_PENDING"), route=":batchGenerateContent")
+        providers.reply(body=done, route="/b1", times=3)
+
+    assert not alike(run, providers, JOB, create).calls
+    providers.clear()
+
+    def read() -> None:
+        providers.reply(body={"operations": [done]}, route="/batches")
+        content = "".join(json.dumps(line) + "\n" for line in lines)
+        providers.reply(body=content, route="/files/f1:download", times=2)
+
+    (call,) = alike(run, providers, READ, read).calls
+    assert (call["role"], call["op"], call["model"]) == ("creator", "generate_content", "gemini-2.5-flash")
+    assert (call["usage"]["input"], call["usage"]["output"], call["tier"]) == (3000, 100, "batch")
+    assert (call["cost"], call["cost_status"]) == ((3000 * 15 + 100 * 125) * 10**4, "priced")
 
 
 # ---- Images and videos --------------------------------------------------------------------------------------------

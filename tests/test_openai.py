@@ -42,6 +42,7 @@ from test_surfaces import (
 
 from hexr_instrument import engine, guard, hexr_llm, hexr_role, sessions
 from hexr_instrument.demo.providers import ProviderServer, Received
+from hexr_instrument.owed import Owed
 
 pytestmark = pytest.mark.filterwarnings("ignore::DeprecationWarning")
 
@@ -363,24 +364,45 @@ def until_completed(client: Any, identifier: str) -> None:
     client.responses.retrieve(identifier)
 
 
-def test_a_background_response_is_billed_once_to_its_creator(bench: Bench, client: Any) -> None:
-    """Its usage is not known when it is created: the first fetch that has it bills it, under the creation's span."""
+def elsewhere(bench: Bench) -> None:
+    """What follows is done as by another process with the same store: it knows what is on disk alone."""
+    bench.recorder._owed = Owed(bench.recorder.config.store)
+
+
+@pytest.mark.parametrize("other", [False, True], ids=["here", "in another process"])
+def test_a_background_response_is_billed_once_to_its_creator(bench: Bench, client: Any, other: bool) -> None:
+    """It is one call of its creator's, recorded when a fetch shows its usage, whoever fetches it wherever."""
     with hexr_role("creator"):
         queued = client.responses.create(**RESPONSE, background=True)
     assert queued.status == "queued"
+    assert not bench.records
+    if other:
+        elsewhere(bench)
     with hexr_role("poller"):
         until_completed(client, queued.id)
-    created, *later = bench.records
-    assert (created["op"], created["cost_status"], created["role"]) == ("chat", "no_usage", "creator")
-    fetched = [record for record in later if record["op"] == "fetch_response"]
-    assert [record["role"] for record in fetched] == ["poller"] * 3
-    (billed,) = [record for record in bench.records if "cost" in record]
+        elsewhere(bench)
+        client.responses.retrieve(queued.id)
+    fetched = [record for record in bench.records if record["op"] == "fetch_response"]
+    assert [record["role"] for record in fetched] == ["poller"] * 4
+    (billed,) = [record for record in bench.records if record["op"] != "fetch_response"]
     (sent,) = bench.server.sent
     assert (billed["op"], billed["model"], billed["role"]) == ("chat", "gpt-5", "creator")
     assert billed["usage"]["output"] == sent.usage["output_tokens"]
-    assert (billed["trace"], billed["parent"]) == (created["trace"], created["id"])
-    assert billed["response_id"] == created["response_id"] == queued.id
-    assert billed["end"] >= billed["start"] >= created["start"]
+    assert billed["cost_status"] == "priced"
+    assert billed["response_id"] == queued.id
+    # It is the request that was made then, and took as long as it took to be accepted.
+    assert billed["start"] <= billed["end"] <= fetched[0]["start"]
+
+
+def test_a_background_response_that_fails_at_once_is_a_call(bench: Bench, client: Any) -> None:
+    """A request that is refused is recorded as any other; an answer that is there at once, too."""
+    openai = pytest.importorskip("openai")
+    with pytest.raises(openai.RateLimitError):
+        client.responses.create(model="error-429", input=PROMPT, background=True)
+    assert bench.one()["status"] == 429
+    bench.clear()
+    list(client.responses.create(**RESPONSE, background=True, stream=True))
+    assert bench.one()["cost_status"] == "priced"
 
 
 def test_a_background_response_may_come_as_a_stream(bench: Bench, client: Any) -> None:
@@ -394,24 +416,17 @@ def test_a_background_response_may_come_as_a_stream(bench: Bench, client: Any) -
 
 
 def test_a_bill_is_a_span_of_the_program_s_own_provider(bench: Bench, client: Any, spans: Any) -> None:
-    """Where the program has a tracer provider, the bill is a span there, under the creation's, and the fetch another."""
+    """Where the program has a tracer provider, the creation's span there ends with its bill; each fetch is another."""
     queued = client.responses.create(**RESPONSE, background=True)
     until_completed(client, queued.id)
     made = client.batches.create(completion_window="24h", endpoint="/v1/responses", input_file_id="file-1")
     client.batches.retrieve(made.id)
     client.batches.retrieve(made.id)
     found = spans.get_finished_spans()
-    assert [span.name for span in found] == [
-        "chat gpt-5",
-        "fetch_response",
-        "chat gpt-5",
-        *["fetch_response"] * 2,
-        "chat",
-    ]
-    created, _, billed, *fetched, batched = found
-    assert billed.parent.span_id == created.context.span_id
+    assert [span.name for span in found] == ["fetch_response", "chat gpt-5", *["fetch_response"] * 2, "chat"]
+    _, billed, *fetched, batched = found
+    assert billed.parent is None
     assert billed.attributes["hexr.llm.cost.status"] == batched.attributes["hexr.llm.cost.status"] == "priced"
-    assert "hexr.llm.cost_usd" not in created.attributes
     assert batched.parent is None
     for span in found:
         assert span.start_time <= span.end_time
@@ -428,12 +443,10 @@ def test_a_background_stream_that_is_left_is_billed_when_it_is_fetched(bench: Be
     assert [record.get("cost_status") for record in bench.records] == ["priced", None]
     bench.clear()
     with client.responses.create(**RESPONSE, background=True, stream=True) as stream:
-        next(iter(stream))
-    (left,) = bench.records
-    assert left["cost_status"] == "partial"
-    list(client.responses.retrieve(left["response_id"], stream=True))
-    assert [record.get("cost_status") for record in bench.records] == ["partial", "priced", None]
-    assert bench.records[1]["parent"] == left["id"]
+        identifier = next(iter(stream)).response.id
+    assert not bench.records
+    list(client.responses.retrieve(identifier, stream=True))
+    assert [record.get("cost_status") for record in bench.records] == ["priced", None]
 
 
 def test_a_response_of_another_process_is_not_billed_here(bench: Bench, client: Any) -> None:
@@ -453,8 +466,7 @@ def test_a_cancelled_background_response_costs_what_it_used(bench: Bench, client
     bench.server.reply(body={**body, "output": []}, times=2)
     for _ in range(2):
         client.responses.cancel(queued.id)
-    created, billed = bench.records
-    assert (billed["parent"], billed["usage"]) == (created["id"], {"input": 40, "output": 20})
+    assert bench.one()["usage"] == {"input": 40, "output": 20}
 
 
 def batch(client: Any, endpoint: str = "/v1/chat/completions") -> Any:
@@ -505,6 +517,59 @@ def test_a_batch_that_did_nothing_costs_nothing(bench: Bench) -> None:
     bench.server.reply(body={"id": made.id, "status": "completed", "endpoint": "/v1/responses"})
     client.batches.retrieve(made.id)
     assert bench.one()["cost_status"] == "no_usage"
+
+
+def test_a_batch_is_billed_once_whichever_way_its_usage_is_seen(bench: Bench) -> None:
+    """In a list, by itself, or in the file of its answers; by this process or another; each billed to its creator."""
+    client, aclient = bench.clients["openai"]
+    done = {"object": "batch", "endpoint": "/v1/chat/completions", "status": "completed", "model": "gpt-4o-mini"}
+    used = {"input_tokens": 200, "output_tokens": 100, "total_tokens": 300}
+    with hexr_role("creator"):
+        first, second = batch(client).id, batch(client).id
+    page = [{**done, "id": first, "usage": used}, {**done, "id": "batch_of_others", "usage": used}]
+    page.append({**done, "id": second, "output_file_id": "file-9"})
+
+    async def alist() -> Any:
+        return [each.id async for each in aclient.batches.list()]
+
+    def listed() -> list[str]:
+        return [each.id for each in client.batches.list()]
+
+    chat = {"object": "chat.completion", "model": "gpt-4o-mini-2024-07-18", "choices": [], "service_tier": "default"}
+    counts = [(10, 20), (30, 40)]
+    lines = [
+        {"custom_id": str(asked), "response": {"status_code": 200, "body": {
+            **chat, "usage": {"prompt_tokens": asked, "completion_tokens": said, "total_tokens": asked + said}}}}
+        for asked, said in counts
+    ]  # fmt: skip
+    content = "".join(json.dumps(line) + "\n" for line in [*lines, {"custom_id": "odd", "response": None}])
+    headers = {"content-type": "application/octet-stream"}
+
+    def answers() -> None:
+        bench.server.reply(body={"object": "list", "data": page, "has_more": False}, route="/batches", times=2)
+        bench.server.reply(body=content, headers=headers, route="/content", times=2)
+
+    def read() -> Any:
+        found = listed(), bench.run(alist())
+        elsewhere(bench)
+        return found, [client.files.content("file-9").text for _ in range(2)]
+
+    bench.clear()
+    with bench.bare():
+        answers()
+        expected = read()
+    plain = same(bench.server.requests)
+    bench.clear()
+    answers()
+    with hexr_role("reader"):
+        assert read() == expected
+    assert same(bench.server.requests) == plain
+    one, other = bench.records
+    assert (one["response_id"], one["usage"]["input"], one["usage"]["output"]) == (first, 200, 100)
+    assert (other["usage"]["input"], other["usage"]["output"]) == (40, 60)
+    for record in (one, other):
+        assert (record["role"], record["tier"], record["cost_status"]) == ("creator", "batch", "priced")
+    assert other["cost"] == 40 * 75_000 + 60 * 300_000
 
 
 RUNS = [
@@ -983,7 +1048,6 @@ def test_a_program_with_every_kind_of_surface(run: Run, providers: ProviderServe
             ("generate_content", "images", "priced"),
             ("generate_content", "transcriptions", "priced"),
             ("generate_content", "speech", "priced"),
-            ("chat", "responses", "no_usage"),
             ("fetch_response", "responses", None),
             ("fetch_response", "responses", None),
             ("chat", "responses", "priced"),

@@ -1,11 +1,13 @@
-"""Google's batch jobs: the answers that a job holds, each billed by its own length; those in a file are not read."""
+"""Google's batch jobs: the answers that a job holds, or its file, each billed by its own length; a bucket's are not read."""
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any
 
-from ..call import Format, Part, Response, Usage, number, sequence, text
+from ..call import Format, Part, Response, Usage, mapping, number, sequence, text
 from . import gemini
+from ._answers import lines, together
 from ._json import only, summed
 from .gemini import get
 
@@ -40,7 +42,35 @@ def response(payload: Any) -> Response:
         billed=state not in _UNBILLED,
         lower_bound=any(each.lower_bound for each in answers),
         operation="embeddings" if embedded else None,
+        output=None if parts or state not in _OVER else short(text(get(destination, "file_name"))),
     )
+
+
+def short(file: Any) -> str | None:
+    """The name of a file of Google's, from its name with the folder, its address, or the object that has one of them."""
+    for each in (file, get(file, "name"), get(file, "download_uri"), get(file, "uri")):
+        if name := text(each):
+            return name.rpartition("files/")[2].partition(":")[0].partition("?")[0] or None
+    return None
+
+
+def listed(payload: Any) -> list[tuple[str | None, Any]]:
+    """The jobs of a page."""
+    return [(text(get(each, "name")), each) for each in sequence(get(payload, "batch_jobs"))]
+
+
+def answers(payload: Any) -> Response:
+    """A file of answers, one to a line, as the wire spells them."""
+    read: list[Response] = []
+    embedded = False
+    for each in lines(payload):
+        answer = get(each, "response")
+        if (spent := number(get(answer, "token_count"))) is not None or "embedding" in mapping(answer):
+            embedded = True
+            read.append(Response(usage=None if spent is None else Usage(input=spent)))
+        elif answer is not None:
+            read.append(gemini.response(answer))
+    return replace(together(read), operation="embeddings" if embedded else None)
 
 
 def fold(so_far: Any, chunk: Any) -> Any:
@@ -54,3 +84,5 @@ def finished(payload: Any) -> bool:
 
 
 GOOGLE_BATCHES = Format("google_batches", "generate_content", request, response, fold, finished, finished)
+JOB_LIST = replace(GOOGLE_BATCHES, works=listed)
+JOB_OUTPUT = replace(GOOGLE_BATCHES, response=answers)

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
 from typing import Any
 
-from ..call import Format, Part, Response, mapping, pick, sequence, text
+from ..call import Format, Response, mapping, pick, sequence, text
 from . import messages
-from ._json import only, summed
+from ._answers import together
+from ._json import only
 
 
 def request(body: Any) -> dict[str, Any]:
@@ -25,27 +25,7 @@ def response(payload: Any) -> Response:
     read: list[Response] | None = mapping(payload).get("answers")
     if read is None:
         return Response(id=text(payload, "id"), pending=True)
-    answers = [each for each in read if each.usage is not None]
-    usages = [each.usage for each in answers if each.usage is not None]
-    tiers = {"batch" if each.service_tier in (None, "standard") else each.service_tier for each in answers}
-    surcharges = {each.surcharge for each in answers}
-    return Response(
-        model=only(each.model for each in answers),
-        usage=summed(usages) if usages else None,
-        parts=tuple(part for each in answers for part in _parts(each)),
-        # Requests that were served in different ways have no price in common.
-        service_tier=tiers.pop() if len(tiers) == 1 and len(surcharges) == 1 else "mixed",
-        surcharge=max(surcharges, default=0),
-        billed=bool(answers),
-    )
-
-
-def _parts(answer: Response) -> tuple[Part, ...]:
-    if answer.usage is None:
-        return ()
-    if not answer.parts:
-        return (Part(answer.model or "", answer.usage),)
-    return tuple(replace(part, model=answer.model or "") if part.model is None else part for part in answer.parts)
+    return together(read)
 
 
 def fold(so_far: Any, chunk: Any) -> Any:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from ..call import Provider
 from .anthropic import ANTHROPIC
 from .google import GOOGLE
-from .google_batches import GOOGLE_BATCHES
+from .google_batches import GOOGLE_BATCHES, GOOGLE_FILES
 from .google_interactions import GOOGLE_INTERACTIONS, GOOGLE_INTERACTIONS_1
 from .google_live import GOOGLE_LIVE
 from .openai import OPENAI
@@ -18,6 +18,7 @@ PROVIDERS: tuple[Provider, ...] = (
     ANTHROPIC,
     GOOGLE,
     GOOGLE_BATCHES,
+    GOOGLE_FILES,
     GOOGLE_INTERACTIONS,
     GOOGLE_INTERACTIONS_1,
     GOOGLE_LIVE,

@@ -18,6 +18,8 @@ class Route(NamedTuple):
     format: Format
     billing: str
     """As `Request.billing` has it."""
+    starts: bool = False
+    """As `Request.starts` has it."""
 
 
 def requests(
@@ -34,23 +36,24 @@ def requests(
     """
     other = [(each, re.compile(f"(?:{each.path})$")) for each in others]
 
-    def found(method: str, path: str) -> tuple[Format, str, str | None] | None:
+    def found(method: str, path: str) -> tuple[Route, str | None] | None:
         if method == "post":
             wire = next((each for end, each in routes.items() if path.endswith(end)), None)
             if wire is not None:
-                return wire, "call", None
+                return Route(method, path, wire, "call"), None
         for route, pattern in other:
             if route.method == method and (match := pattern.search(path)) is not None:
-                return route.format, route.billing, match[1] if pattern.groups else None
+                return route, match[1] if pattern.groups else None
         return None
 
     def request(client: Any, args: tuple[Any, ...], kwargs: Mapping[str, Any], target: str) -> Request | None:
         options = kwargs.get("options") or (args[1] if len(args) > 1 else None)
         path = (text(options, "url") or "").partition("?")[0]
-        route = found((text(options, "method") or "").lower(), path)
-        if route is None:
+        known = found((text(options, "method") or "").lower(), path)
+        if known is None:
             return None
-        wire, billing, fetched = route
+        route, fetched = known
+        wire, billing = route.format, route.billing
         body: dict[str, Any] = {}
         for part in (pick(options, "json_data"), pick(options, "extra_json")):
             if type(part) is dict:
@@ -66,6 +69,8 @@ def requests(
             port=port,
             stream=query.get("stream") is True,
             parameters=_cursor(query) if billing == "fetch" else wire.request(body),
+            starts=route.starts,
+            background=body.get("background") is True,
             body=body,
             billing=billing,
             response_id=fetched,

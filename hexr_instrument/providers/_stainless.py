@@ -46,8 +46,8 @@ def outcome(result: Any) -> Outcome:
     if raw is None and (hasattr(kind, "_iterator") or "_iterator" in getattr(result, "__dict__", {})):
         raw = getattr(result, "response", None)
         return Outcome(body=raw)
-    if raw is None:
-        return Outcome()
+    if raw is None:  # a parsed object, or a file that has been read whole
+        return Outcome(payload=result if kind.__name__ == "HttpxBinaryResponseContent" else None)
     if hasattr(result, "_iterator"):  # lines of JSON, which the SDK parses by itself
         return Outcome(body=raw, chunks="_iterator")
     if not getattr(raw, "is_closed", True):

@@ -15,7 +15,7 @@ from ._routes import Route
 
 ROUTES = {"/v1/messages": MESSAGES}
 OTHERS = (
-    Route("post", "/v1/messages/batches", MESSAGE_BATCHES, "job"),
+    Route("post", "/v1/messages/batches", MESSAGE_BATCHES, "job", starts=True),
     Route("get", "/v1/messages/batches/([^/]+)/results", MESSAGE_BATCHES, "job"),
 )
 _PLATFORMS = {

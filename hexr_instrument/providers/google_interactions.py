@@ -30,6 +30,8 @@ def _request(interactions: Any, args: tuple[Any, ...], kwargs: Mapping[str, Any]
         port=port,
         stream=pick(body, "stream") is True,
         parameters={} if fetch else INTERACTIONS.request(body),
+        background=pick(body, "background") is True,
+        body=body,
         billing="fetch" if fetch else "call",
         response_id=text(kwargs, "id") if fetch else None,
     )

@@ -6,7 +6,7 @@ from typing import Any
 
 from ..call import Direct, Provider, text
 from ..formats.audio import SPEECH, TRANSCRIPTIONS
-from ..formats.batches import BATCHES
+from ..formats.batches import BATCH_LIST, BATCH_OUTPUT, BATCHES
 from ..formats.chat import CHAT
 from ..formats.completions import COMPLETIONS
 from ..formats.embeddings import EMBEDDINGS
@@ -36,14 +36,17 @@ ROUTES = {
     "/remix": VIDEOS,
     "/videos/extensions": EXTENSIONS,
 }
-_RUNS = "/threads/runs|/threads/[^/]+/runs(?:/[^/]+/(?:submit_tool_outputs|cancel))?"
 OTHERS = (
     Route("get", "/responses/([^/]+)", RESPONSES, "fetch"),
     Route("get", "/chat/completions/([^/]+)", CHAT, "fetch"),
     Route("post", "/responses/[^/]+/cancel", RESPONSES, "quiet"),
-    Route("post", "/batches(?:/[^/]+/cancel)?", BATCHES, "job"),
+    Route("post", "/batches", BATCHES, "job", starts=True),
+    Route("post", "/batches/[^/]+/cancel", BATCHES, "job"),
     Route("get", "/batches/[^/]+", BATCHES, "job"),
-    Route("post", _RUNS, RUNS, "job"),
+    Route("get", "/batches", BATCH_LIST, "owed"),
+    Route("get", "/files/([^/]+)/content", BATCH_OUTPUT, "owed"),
+    Route("post", "/threads(?:/[^/]+)?/runs", RUNS, "job", starts=True),
+    Route("post", "/threads/[^/]+/runs/[^/]+/(?:submit_tool_outputs|cancel)", RUNS, "job"),
     Route("get", "/threads/[^/]+/runs/[^/]+", RUNS, "job"),
 )
 

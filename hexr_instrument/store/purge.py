@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from .. import owed
 from ..call import text
 from ..journal import header_of, lines
 from .file import writing
@@ -48,6 +49,7 @@ def purge(database: Path, journal: Path, tenants: tuple[str, ...], before: int |
         for path in sorted(journal.glob("*.jsonl")):
             _segment(path, tenants, before, done)
         sweep(connection, journal)
+        owed.purge(journal.parent, tenants, before)
         done.compacted = _compact(connection)
     return done
 
