@@ -420,6 +420,9 @@ class Provider:
     turn: Callable[[Any], Turn | None] | None = None
     """Message received on a long connection -> the call it belongs to, or None. `request` then reads a message that is
     sent (None if it asks for nothing) or the first one received of a call that nobody asked for."""
+    told: Callable[[list[Any], Any, str], None] | None = None
+    """(messages so far, `{"args", "kwargs"}` of what is sent on a long connection and asks for nothing by itself, the
+    target's name): adds what that tells the model, for the content of the next answer's request."""
     tools: Tools | None = None
     """For a table whose targets run tools."""
 

@@ -351,6 +351,11 @@ class Recorder:
 
     # -- content, for those who ask for it
 
+    def hear(self, told: Callable[[list[Any], Any, str], None], so_far: list[Any], given: Any, target: str) -> None:
+        """Adds to what a conversation has been told, where content is asked for; `told` as `Provider` has it."""
+        if self.config.content != _NO_CONTENT:
+            told(so_far, content.plain(given), target)
+
     def captures(self, call: Call, span: Span | None) -> bool:
         """Whether prompt and answer of a call have a place to go: the local store is none."""
         on_spans, on_events = self.config.content

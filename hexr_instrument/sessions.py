@@ -12,18 +12,20 @@ from collections.abc import Callable
 from typing import Any
 
 from .budgets import BudgetExceeded
-from .call import REGISTRATION, Provider, Turn, text
+from .call import REGISTRATION, Provider, Request, Turn, text
 from .guard import guarded
 from .live import Live
 from .recorder import Recorder
 
+TOLD = 200
+"""Messages of a conversation that are kept for the content of its next answer."""
 _MARK = "_hexr_session"
 
 
 class Session:
     """The calls of one connection."""
 
-    __slots__ = ("_asked", "_provider", "_recorder", "_served", "_under_way", "owner", "state")
+    __slots__ = ("_asked", "_provider", "_recorder", "_served", "_told", "_under_way", "owner", "state")
 
     def __init__(self, provider: Provider, recorder: Recorder, owner: Any) -> None:
         """Starts without any.
@@ -38,6 +40,7 @@ class Session:
         self.owner = owner
         self.state: Any = None
         self._served: str | None = None
+        self._told: list[Any] = []
         self._asked: list[Live] = []
         self._under_way: dict[str, Live] = {}
 
@@ -47,13 +50,27 @@ class Session:
         """Begins the call that a message which is about to be sent asks for, or says why it must not be sent."""
         request = self._provider.request(connection, args, kwargs, target)
         if request is None:
+            self._tell(args, kwargs, target)
             return None
+        request.body = self._body(request)
         registered = getattr(self.owner, REGISTRATION, None)
         if (refusal := self._recorder.refusal(request, registered)) is not None:
             return refusal
         live = self._recorder.begin(request, registered)
         self._asked.append(live)
         return live
+
+    def _tell(self, args: tuple[Any, ...], kwargs: dict[str, Any], target: str) -> None:
+        """Keeps what a message tells the model until an answer is asked for, where content is wanted."""
+        if self._provider.told is not None:
+            self._recorder.hear(self._provider.told, self._told, {"args": args, "kwargs": kwargs}, target)
+            del self._told[:-TOLD]
+
+    def _body(self, request: Request) -> Any:
+        if self._provider.told is None or request.format.content is None:
+            return request.body
+        told, self._told = self._told, []
+        return {"asked": request.body, "told": told, "session": self.state}
 
     def refused(self, live: Live, error: BaseException) -> None:
         """Ends a call whose message could not be sent."""
@@ -100,6 +117,7 @@ class Session:
         request = self._provider.request(connection, args, kwargs, target)
         if request is None:
             return None
+        request.body = self._body(request)
         return self._recorder.begin(request, getattr(self.owner, REGISTRATION, None))
 
     def over(self, error: BaseException | None = None) -> None:

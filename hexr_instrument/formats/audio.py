@@ -6,6 +6,7 @@ from typing import Any
 
 from ..call import LARGEST_COUNT, Format, Response, Usage, number, pick, sound, text
 from ._json import numbers
+from .parts import media
 
 
 def _transcription(body: Any) -> dict[str, Any]:
@@ -67,6 +68,17 @@ def _sound(payload: Any) -> Response:
     return Response()
 
 
-TRANSCRIPTIONS = Format("transcriptions", "generate_content", _transcription, response, fold, finished, substance)
-SPEECH = Format("speech", "generate_content", _speech, _sound, fold, finished, substance, spends=spoken)
+TRANSCRIPTIONS = Format(
+    "transcriptions",
+    "generate_content",
+    _transcription,
+    response,
+    fold,
+    finished,
+    substance,
+    content=media.TRANSCRIPTIONS,
+)
+SPEECH = Format(
+    "speech", "generate_content", _speech, _sound, fold, finished, substance, spends=spoken, content=media.SPEECH
+)
 """The answer is the sound itself: nothing of it is read, and it says nothing of what it cost."""

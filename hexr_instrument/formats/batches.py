@@ -78,6 +78,10 @@ def answers(payload: Any) -> Response:
     return replace(together(read), operation=operations.pop() if len(operations) == 1 else None)
 
 
+def _read(payload: Any) -> bool:
+    return payload is not None
+
+
 BATCHES = Format("batches", "chat", request, response, fold, finished, substance)
 BATCH_LIST = replace(BATCHES, works=listed)
-BATCH_OUTPUT = replace(BATCHES, response=answers, finished=lambda payload: payload is not None)
+BATCH_OUTPUT = replace(BATCHES, response=answers, finished=_read)

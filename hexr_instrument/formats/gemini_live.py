@@ -7,6 +7,7 @@ from typing import Any
 from ..call import Format, Turn, pick
 from . import gemini
 from .gemini import get
+from .parts import live
 
 
 def turn(message: Any) -> Turn | None:
@@ -48,4 +49,7 @@ def substance(chunk: Any) -> bool:
     return False
 
 
-GEMINI_LIVE = Format("gemini_live", "generate_content", gemini.request, gemini.response, fold, finished, substance)
+GEMINI_LIVE = Format(
+    "gemini_live", "generate_content", gemini.request, gemini.response, fold, finished, substance, content=live.LIVE
+)
+told = live.told

@@ -6,6 +6,7 @@ from typing import Any
 
 from ..call import Format, Response, Usage, number, sequence
 from .gemini import get
+from .parts import media
 
 
 def images(body: Any) -> dict[str, Any]:
@@ -53,5 +54,7 @@ def finished(payload: Any) -> bool:
     return payload is not None
 
 
-IMAGES = Format("google_images", "generate_content", images, _made, fold, finished, finished)
-VIDEOS = Format("google_videos", "generate_content", videos, _started, fold, finished, finished)
+IMAGES = Format("google_images", "generate_content", images, _made, fold, finished, finished, content=media.IMAGES)
+VIDEOS = Format(
+    "google_videos", "generate_content", videos, _started, fold, finished, finished, content=media.GOOGLE_VIDEOS
+)

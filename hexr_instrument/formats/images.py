@@ -6,6 +6,7 @@ from typing import Any
 
 from ..call import Format, Response, Usage, number, pick, sequence, sound, text
 from ._json import numbers
+from .parts import media
 
 _WORD = 20
 """Characters of a size (`1024x1792`) or a quality; what is longer is none."""
@@ -67,4 +68,4 @@ def substance(chunk: Any) -> bool:
     return pick(chunk, "b64_json") is not None
 
 
-IMAGES = Format("images", "generate_content", request, response, fold, finished, substance)
+IMAGES = Format("images", "generate_content", request, response, fold, finished, substance, content=media.IMAGES)

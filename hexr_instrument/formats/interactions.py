@@ -7,6 +7,7 @@ from typing import Any
 from ..call import Format, Response, Usage, mapping, number, pick, sequence, sound, text, total
 from ._json import numbers, strings, texts
 from .gemini import modality
+from .parts import interactions as parts
 
 _PARAMETERS = {
     "temperature": "temperature",
@@ -111,4 +112,6 @@ def substance(chunk: Any) -> bool:
     return (text(chunk, "event_type") or "").endswith(".delta")
 
 
-INTERACTIONS = Format("interactions", "generate_content", request, response, fold, finished, substance)
+INTERACTIONS = Format(
+    "interactions", "generate_content", request, response, fold, finished, substance, content=parts.INTERACTIONS
+)

@@ -7,6 +7,8 @@ from typing import Any
 
 from ..call import Format, Response, Turn, Usage, number, pick, sequence, sound, text
 from . import audio, responses
+from .parts import media
+from .parts import realtime as parts
 
 TRANSCRIBED = "conversation.item.input_audio_transcription.completed"
 _DONE = ("response.completed", "response.done", "response.failed", "response.incomplete")
@@ -114,7 +116,10 @@ def _response(payload: Any) -> Response:
     return response(payload) if pick(payload, "refused") is not None else responses.response(payload)
 
 
-REALTIME = Format("realtime", "chat", request, response, fold, finished, responses.substance)
+REALTIME = Format("realtime", "chat", request, response, fold, finished, responses.substance, content=parts.REALTIME)
+told = parts.told
 RESPONSES_SOCKET = replace(responses.RESPONSES, response=_response, fold=fold)
 """Responses over a websocket: their events are the same, but a refusal is an event, too."""
-TRANSCRIBED_SPEECH = replace(audio.TRANSCRIPTIONS, request=request)
+TRANSCRIBED_SPEECH = replace(
+    audio.TRANSCRIPTIONS, request=request, content=replace(media.TRANSCRIPTIONS, asked=parts.transcribed)
+)

@@ -6,6 +6,7 @@ from dataclasses import replace
 from typing import Any
 
 from ..call import Format, Response, Usage, text
+from .parts import media
 
 
 def request(body: Any) -> dict[str, Any]:
@@ -47,6 +48,6 @@ def substance(chunk: Any) -> bool:
     return False
 
 
-VIDEOS = Format("videos", "generate_content", request, response, fold, finished, substance)
+VIDEOS = Format("videos", "generate_content", request, response, fold, finished, substance, content=media.VIDEOS)
 EXTENSIONS = replace(VIDEOS, response=_extension)
 """A longer version of a video: the answer has the length of the whole, not of what is new."""

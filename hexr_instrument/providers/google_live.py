@@ -6,12 +6,16 @@ from collections.abc import Mapping
 from typing import Any
 
 from ..call import Provider, Request, Target, pick, text
-from ..formats.gemini_live import GEMINI_LIVE, turn
+from ..formats.gemini_live import GEMINI_LIVE, told, turn
 from . import _google
+
+_SENDS = ("_client_content", "_realtime_input", "_tool_response")
 
 
 def _request(session: Any, args: tuple[Any, ...], kwargs: Mapping[str, Any], target: str) -> Request | None:
     """The first message of an answer: what was asked was decided when the session was opened."""
+    if not target.endswith("_receive"):
+        return None
     asked = kwargs.get("state")
     config = pick(asked, "config")
     request = Request(
@@ -30,6 +34,7 @@ GOOGLE_LIVE = Provider(
     module="google.genai.live",
     targets=(
         Target("AsyncLive.connect", "connect", ("model",)),
+        *(Target(f"AsyncSession.send{what}", "ask", optional=True) for what in _SENDS),
         Target("AsyncSession._receive", "watch"),
         Target("AsyncSession._receive", "receive"),
         Target("AsyncSession.close", "leave", optional=True),
@@ -40,4 +45,5 @@ GOOGLE_LIVE = Provider(
     handle=_google.handle,
     clients=(),
     turn=turn,
+    told=told,
 )

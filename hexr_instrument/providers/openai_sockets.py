@@ -16,6 +16,7 @@ from ..formats.realtime import (
     TRANSCRIBED,
     TRANSCRIBED_SPEECH,
     response_turn,
+    told,
     transcriber,
     turn,
 )
@@ -91,6 +92,7 @@ def _table(name: str, module: str, wire: Format, connection: str, turn: Callable
         handle=handle,
         clients=(),
         turn=turn,
+        told=told if wire is REALTIME else None,
     )
 
 

@@ -79,6 +79,17 @@ def blob(data: Any, mime: str | None, modality: str | None = None) -> Part:
     return present(type="blob", modality=modality or modality_of(mime), mime_type=mime, content="", size=size)
 
 
+def heard(so_far: list[Part], data: Any, modality: str | None, mime: str | None = None) -> None:
+    """Adds what a program sends piece by piece, by its size: to the last message, if that is of the same kind."""
+    piece = blob(data, mime, modality)
+    before: Part = so_far[-1]["parts"][-1] if so_far and so_far[-1]["parts"] else {}
+    alike = all(before.get(name) == piece.get(name) for name in ("type", "modality", "mime_type"))
+    if alike and so_far[-1]["role"] == "user":
+        before["size"] += piece["size"]
+    else:
+        so_far.append(message("user", [piece]))
+
+
 def file(identity: str, modality: str = "document", mime: str | None = None) -> Part:
     """A file that the provider has."""
     return present(type="file", modality=modality, mime_type=mime, file_id=identity)

@@ -35,13 +35,13 @@ def asked(arguments: Any) -> dict[str, list[Any]]:
     config = pick(arguments, "config")
     instruction = get(config, "system_instruction")
     return {
-        "input": _contents(pick(arguments, "contents")),
-        "system": [part for each in _contents(instruction) for part in each["parts"]],
+        "input": contents(pick(arguments, "contents")),
+        "system": [part for each in contents(instruction) for part in each["parts"]],
         "tools": [each for tool in sequence(get(config, "tools")) for each in _tools(tool)],
     }
 
 
-def _contents(source: Any) -> list[Part]:
+def contents(source: Any) -> list[Part]:
     """Messages of a text, a content, a part, or a list of those; loose parts beside each other are one message."""
     found: list[Part] = []
     loose = False

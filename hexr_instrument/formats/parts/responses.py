@@ -29,20 +29,40 @@ _SERVER = frozenset(
 )
 
 
+_TEXTS = frozenset(
+    {
+        "response.output_text.delta",
+        "response.refusal.delta",
+        # voice agents: what is said, and before their general availability
+        "response.output_audio_transcript.delta",
+        "response.text.delta",
+        "response.audio_transcript.delta",
+    }
+)
+
+
 def asked(body: Any) -> dict[str, list[Any]]:
     """Input items, instructions and tools of a responses body."""
     given = pick(body, "input")
     items = [{"role": "user", "content": given}] if type(given) is str else sequence(given)
     return {
-        "input": [message(_role(item), _item(item)) for item in items],
+        "input": [item_message(item) for item in items],
         "system": texts(pick(body, "instructions")),
-        "tools": [
-            definition(
-                kind := text(tool, "type") or "function", pick(tool, "name") or pick(tool, "server_label") or kind
-            )
-            for tool in sequence(pick(body, "tools"))
-        ],
+        "tools": definitions(pick(body, "tools")),
     }
+
+
+def definitions(tools: Any) -> list[Part]:
+    """The tools that the model may use."""
+    return [
+        definition(kind := text(tool, "type") or "function", pick(tool, "name") or pick(tool, "server_label") or kind)
+        for tool in sequence(tools)
+    ]
+
+
+def item_message(item: Any) -> Part:
+    """The message that an item of a conversation is."""
+    return message(_role(item), _item(item))
 
 
 def _role(item: Any) -> str:
@@ -80,9 +100,10 @@ def _part(part: Any) -> list[Part]:
     kind = text(part, "type") or ""
     if kind in ("input_text", "output_text", "text", "summary_text"):
         return texts(pick(part, "text"))
-    if kind == "input_audio":
-        form = text(part, "input_audio", "format")
-        return [blob(pick(part, "input_audio", "data"), f"audio/{form}" if form else None, "audio")]
+    if kind in ("input_audio", "audio", "output_audio"):
+        form, data = text(part, "input_audio", "format"), pick(part, "input_audio", "data") or pick(part, "audio")
+        sound = [blob(data, f"audio/{form}" if form else None, "audio")] if data is not None else []
+        return [*texts(pick(part, "transcript")), *sound]
     modality = "document" if "file" in kind else "image"
     if identity := text(part, "file_id"):
         return [file(identity, modality)]
@@ -108,7 +129,7 @@ def fold(so_far: Any, chunk: Any) -> Any:
     index = number(chunk, "output_index")
     if kind in ("response.output_item.added", "response.output_item.done"):
         so_far["items"][index or 0] = {**mapping(pick(chunk, "item"))}
-    elif kind in ("response.output_text.delta", "response.refusal.delta"):
+    elif kind in _TEXTS:
         place = slot(so_far["items"], index)
         add(place, "content", pick(chunk, "delta"))
     elif kind in ("response.function_call_arguments.delta", "response.custom_tool_call_input.delta"):
