@@ -11,6 +11,7 @@ from __future__ import annotations
 import argparse
 import json
 import os
+import re
 import shutil
 import subprocess
 import sys
@@ -23,7 +24,8 @@ ROOT = Path(__file__).resolve().parent.parent
 HOME = ROOT / ".matrix"
 OUTCOME = ROOT / "docs" / "versions.json"
 SDKS = ("openai", "anthropic", "google-genai")
-TESTS = ("test_wire.py", "test_main_path.py", "test_who.py", "test_content.py")
+TESTS = ("test_wire.py", "test_main_path.py", "test_who.py", "test_content.py", "test_content_surfaces.py", "test_gemini.py",
+         "test_rows.py", "test_rows_others.py")  # fmt: skip
 SMALL_TESTS = (
     "test_surfaces.py",
     "test_openai.py",
@@ -54,6 +56,13 @@ ROWS: dict[str, tuple[str, tuple[str, str, str], tuple[str, ...]]] = {
 # works without: no resolver puts them together, so this one is installed without its requirements, which follow.
 ALONE = {"oldest": ("google-genai", ("google-auth", "requests", "websockets"))}
 SMALL = ("oldest", "second", "newest")
+
+
+def surfaces() -> tuple[str, ...]:
+    """What the names of such tests begin with: those above, and each that is marked as a surface."""
+    marked = re.compile(r"^@pytest\.mark\.surface\(.*\n(?:@.*\n)*def (test_\w+)", re.MULTILINE)
+    files = (ROOT / "tests").glob("test_*.py")
+    return SURFACES + tuple(name for path in files for name in marked.findall(path.read_text()))
 
 
 def python_of(version: str, *, otherwise: str | None = None) -> str | None:
@@ -115,6 +124,7 @@ def run(name: str, python: str, *, keep: bool, small: bool) -> dict[str, Any]:
         "lacking": [],
         "surfaces": [],
     }
+    shown = surfaces()
     for case in ET.parse(report).iter("testcase") if report.exists() else ():  # noqa: S314  (our own file)
         where = f"{str(case.get('classname')).rpartition('.')[2]}::{case.get('name')}"
         skipped = case.find("skipped")
@@ -122,7 +132,7 @@ def run(name: str, python: str, *, keep: bool, small: bool) -> dict[str, Any]:
             found["failed"].append(where)
         elif skipped is None:
             found["passed"] += 1
-            if where.partition("::")[2].startswith(SURFACES):
+            if where.partition("::")[2].startswith(shown):
                 found["surfaces"].append(where)
         elif LACKING in str(skipped.get("message")) or "could not import" in str(skipped.get("message")):
             found["lacking"].append(where)

@@ -112,6 +112,7 @@ stable = pytest.mark.skipif(
 @pytest.mark.parametrize("beta", [pytest.param("", marks=stable), ".beta"])
 @pytest.mark.parametrize("program", [SYNC, ASYNC], ids=["sync", "async"])
 @pytest.mark.odd("a batch has many answers: neither one model nor one reason")
+@pytest.mark.surface("anthropic", "batches results")
 def test_a_batch_is_billed_once_to_its_creator(run: Run, providers: ProviderServer, program: str, beta: str) -> None:
     """Its record is one, has what all its answers used at each model's batch price, and the role that created it."""
     done = alike(run, providers, program.format(beta=beta, message=MESSAGE), lambda: script_batch(providers, 2))
@@ -192,6 +193,7 @@ BILLS: dict[str, tuple[dict[str, Any], int | None]] = {
 }  # fmt: skip
 
 
+@pytest.mark.surface("anthropic", "messages cache, server tools, iterations, tier, speed")
 def test_a_message_costs_what_its_usage_says(run: Run, providers: ProviderServer) -> None:
     """Caches, searches, iterations, speed, place and tier: each to the last digit, or honestly without a price."""
     for usage, _ in BILLS.values():

@@ -90,6 +90,7 @@ asyncio.run(main())
 
 @interactions
 @pytest.mark.parametrize("program", [SYNC, ASYNC], ids=["sync", "async"])
+@pytest.mark.surface("google-genai", "interactions create")
 def test_an_interaction_is_a_call(run: Run, providers: ProviderServer, program: str) -> None:
     """Whole, streamed and raw: thoughts, tools and cache are in its tokens, searches in its cost."""
 
@@ -123,6 +124,7 @@ with hexr_role("poller"):
 
 
 @interactions
+@pytest.mark.surface("google-genai", "interactions background")
 def test_an_interaction_in_the_background_is_billed_once(run: Run, providers: ProviderServer) -> None:
     """Who started it is billed, with the first answer that has its usage; to fetch it again costs nothing."""
 
@@ -220,6 +222,7 @@ asyncio.run(main())
 
 @pytest.mark.skipif(not has("websockets.asyncio"), reason="the SDK needs websockets")
 @pytest.mark.odd("a live session says no id, model or reason")
+@pytest.mark.surface("google-genai", "live")
 def test_each_turn_of_a_live_session_is_a_call(run: Run, providers: ProviderServer) -> None:
     """A turn and what comes before and after a tool are billed each; a turn that is left is partial."""
     *calls, left = alike(run, providers, LIVE, lambda: None).calls
@@ -293,6 +296,7 @@ jobs = pytest.mark.skipif(not has("google.genai.tokens"), reason="older versions
 @jobs
 @pytest.mark.parametrize("program", [JOB, AJOB], ids=["sync", "async"])
 @pytest.mark.odd("a batch has many answers: not one reason")
+@pytest.mark.surface("google-genai", "batches")
 def test_a_batch_job_is_billed_once_to_its_creator(run: Run, providers: ProviderServer, program: str) -> None:
     """When it is first seen to have succeeded, at the batch price of all its answers."""
     inlined = [{"response": answer(1000, 100)}, {"response": answer(2000, 50)}, {"error": {"code": 13}}]
@@ -334,6 +338,7 @@ with hexr_role("reader"):
 
 @jobs
 @pytest.mark.odd("a batch has many answers: not one reason")
+@pytest.mark.surface("google-genai", "batches list and files")
 def test_a_batch_job_whose_answers_are_in_a_file(run: Run, providers: ProviderServer) -> None:
     """Its usage is known when the file is read, by another program: billed once, to who created the job."""
     lines = [{"key": str(each), "response": answer(1000 * each, 50)} for each in (1, 2)] + [{"error": {"code": 13}}]
@@ -385,6 +390,7 @@ CAT = {"mimeType": "image/png", "bytesBase64Encoded": "R0lGODlh"}
 
 
 @pytest.mark.odd("images are no tokens, and say nothing else")
+@pytest.mark.surface("google-genai", "images")
 def test_images_are_counted_and_have_no_price(run: Run, providers: ProviderServer) -> None:
     """Made, edited and scaled images are calls with their pieces; what was filtered is none; the table has no price."""
 
@@ -416,6 +422,7 @@ print(type(operation).__name__, len(operation.response.generated_videos))
 
 
 @pytest.mark.odd("videos are no tokens, and say nothing else")
+@pytest.mark.surface("google-genai", "videos")
 def test_a_video_is_recorded_when_it_is_started_and_not_when_it_is_polled(run: Run, providers: ProviderServer) -> None:
     """One call with the seconds that were asked for; the table has no price for them."""
     name = "projects/p/locations/us-central1/publishers/google/models/veo-3.1-generate-preview/operations/o1"
@@ -481,6 +488,7 @@ print(answer.text, answer.usage_metadata.total_token_count)
 
 
 @pytest.mark.skipif(not has("google.genai._gaos"), reason="older versions do not continue by themselves")
+@pytest.mark.surface("google-genai", "gemini continuation")
 def test_each_hop_of_a_continuation_is_a_call(run: Run, providers: ProviderServer) -> None:
     """What the SDK puts together from two answers was billed twice."""
 

@@ -251,6 +251,7 @@ def client(bench: Bench) -> Any:
 
 
 @pytest.mark.odd("a compacted response says neither its model nor how it ended")
+@pytest.mark.surface("openai", "responses compact")
 def test_compacting_is_a_call(bench: Bench, client: Any) -> None:
     """`responses.compact` is billed like an answer, though it is none."""
     if not hasattr(client.responses, "compact"):
@@ -265,6 +266,7 @@ def test_compacting_is_a_call(bench: Bench, client: Any) -> None:
 
 
 @pytest.mark.odd("a decision has no id and no reason")
+@pytest.mark.surface("openai", "decisions create")
 def test_a_decision_is_a_call(bench: Bench) -> None:
     """`decisions.create`, of the newest SDKs."""
     question = {"type": "choice", "choices": [{"value": "yes"}, {"value": "no"}]}
@@ -288,6 +290,7 @@ SPOKEN = {
 
 @pytest.mark.parametrize("stream", [False, True])
 @pytest.mark.parametrize("mode", ["sync", "async"])
+@pytest.mark.surface("openai", "chat audio output")
 def test_a_chat_that_answers_with_sound_is_priced_by_modality(bench: Bench, mode: str, stream: bool) -> None:
     """Audio in and out have prices of their own, streamed or not."""
     more = {"stream": True, "stream_options": {"include_usage": True}} if stream else {}
@@ -315,6 +318,7 @@ FETCHES = [
 
 @pytest.mark.parametrize(("use", "make"), FETCHES, ids=["retrieve", "raw", "stream", "stream helper"])
 @pytest.mark.parametrize("mode", ["sync", "async"])
+@pytest.mark.surface("openai", "responses retrieve")
 def test_fetching_a_response_is_a_span_that_costs_nothing(
     bench: Bench,
     client: Any,
@@ -370,6 +374,7 @@ def elsewhere(bench: Bench) -> None:
 
 
 @pytest.mark.parametrize("other", [False, True], ids=["here", "in another process"])
+@pytest.mark.surface("openai", "responses background")
 def test_a_background_response_is_billed_once_to_its_creator(bench: Bench, client: Any, other: bool) -> None:
     """It is one call of its creator's, recorded when a fetch shows its usage, whoever fetches it wherever."""
     with hexr_role("creator"):
@@ -474,6 +479,7 @@ def batch(client: Any, endpoint: str = "/v1/chat/completions") -> Any:
     return client.batches.create(completion_window="24h", endpoint=endpoint, input_file_id="file-1")
 
 
+@pytest.mark.surface("openai", "batches")
 def test_a_batch_is_billed_once_to_its_creator(bench: Bench) -> None:
     """Creating and polling leave nothing; the completed batch is one record at the batch price, whoever polls."""
     client, aclient = bench.clients["openai"]
@@ -519,6 +525,7 @@ def test_a_batch_that_did_nothing_costs_nothing(bench: Bench) -> None:
     assert bench.one()["cost_status"] == "no_usage"
 
 
+@pytest.mark.surface("openai", "batches list and files")
 def test_a_batch_is_billed_once_whichever_way_its_usage_is_seen(bench: Bench) -> None:
     """In a list, by itself, or in the file of its answers; by this process or another; each billed to its creator."""
     client, aclient = bench.clients["openai"]
@@ -586,6 +593,7 @@ def until_done(manager: Any) -> None:
 
 
 @pytest.mark.parametrize(("name", "make"), RUNS, ids=[row[0] for row in RUNS])
+@pytest.mark.surface("openai", "assistants runs")
 def test_a_run_is_billed_once(bench: Bench, name: str, make: Callable[[Any], Any]) -> None:
     """A run of an assistant is one record when its usage is known, however it is followed."""
     if not hasattr(bench.clients["openai"][0].beta, "threads"):
@@ -686,6 +694,7 @@ def connects(bench: Bench, name: str) -> None:
 
 
 @pytest.mark.parametrize("mode", ["sync", "async"])
+@pytest.mark.surface("openai", "realtime")
 def test_each_answer_of_a_voice_agent_is_a_call(bench: Bench, mode: str) -> None:
     """Asked for or not, each `response.done` is one record by modality, and so is each transcription, by its model."""
     connects(bench, "realtime")
@@ -723,6 +732,7 @@ def test_each_answer_of_a_voice_agent_is_a_call(bench: Bench, mode: str) -> None
 
 
 @pytest.mark.parametrize("mode", ["sync", "async"])
+@pytest.mark.surface("openai", "responses websocket")
 def test_each_response_over_a_websocket_is_a_call(bench: Bench, mode: str) -> None:
     """Two responses on one connection are two records, as over HTTP."""
     connects(bench, "responses")
@@ -741,6 +751,7 @@ def test_each_response_over_a_websocket_is_a_call(bench: Bench, mode: str) -> No
         assert record["first_chunk"] > 0
 
 
+@pytest.mark.surface("openai", "realtime beta")
 def test_an_older_voice_agent_is_recorded(bench: Bench) -> None:
     """`client.beta.realtime`, which has the same messages."""
     pytest.importorskip("websockets")
@@ -893,6 +904,7 @@ def test_lanes_do_not_mix(bench: Bench) -> None:
 # ---- Other ways in ------------------------------------------------------------------------------------------------
 
 
+@pytest.mark.surface("openai", "azure every surface")
 def test_azure_serves_every_surface(bench: Bench) -> None:
     """Images, sounds and voice agents of an Azure client are Azure's."""
     client = bench.clients["azure"][0]
@@ -908,6 +920,7 @@ def test_azure_serves_every_surface(bench: Bench) -> None:
     assert {record["provider"] for record in bench.records} == {"azure.ai.openai"}
 
 
+@pytest.mark.surface("openai", "platforms OpenAI(provider=...)")
 def test_a_platform_of_the_sdk_serves_the_call(bench: Bench) -> None:
     """`OpenAI(provider=...)`: the call is the platform's, whatever the host is."""
     import openai  # noqa: PLC0415
@@ -919,6 +932,7 @@ def test_a_platform_of_the_sdk_serves_the_call(bench: Bench) -> None:
     assert bench.one()["provider"] == "aws.bedrock"
 
 
+@pytest.mark.surface("openai", "responses tool runner")
 def test_a_tool_runner_s_turns_are_calls(bench: Bench) -> None:
     """The SDK's own loop: one record for each request that it makes."""
     runners = pytest.importorskip("openai.lib.responses_tool_runner")
