@@ -71,10 +71,13 @@ class Owed:
         with self._lock:
             if work in self._known and not new:
                 return
-            self._known[work] = origin
-            self._forget()
-            with contextlib.suppress(OSError):
-                self._write(work, origin, new)
+            try:
+                first = self._write(work, origin, new)
+            except OSError:
+                first = True  # as far as anybody here can know
+            if first:
+                self._known[work] = origin
+                self._forget()
 
     def knows(self, work: str) -> bool:
         """Whether a work was started by somebody who shares the store, and is not billed yet."""
@@ -115,20 +118,24 @@ class Owed:
     def _path(self, work: str) -> Path:
         return self._folder / f"{hashlib.sha256(work.encode('utf-8', 'replace')).hexdigest()[:32]}.open"
 
-    def _write(self, work: str, origin: Origin, new: bool) -> None:  # noqa: FBT001
+    def _write(self, work: str, origin: Origin, new: bool) -> bool:  # noqa: FBT001
+        """Whether it is news; raises OSError."""
         self._make()
         path = self._path(work)
         if new:
             path.with_suffix(".done").unlink(missing_ok=True)
             path.unlink(missing_ok=True)
         elif path.with_suffix(".done").exists():
-            return
+            return False
         beside = path.with_suffix(f".{os.getpid()}")
         try:
             _create(beside, _told(origin))
             os.link(beside, path)  # whole or not at all, and the first one wins
+        except FileExistsError:
+            return False
         finally:
             beside.unlink(missing_ok=True)
+        return True
 
     def _mark(self, done: Path) -> bool:
         """Whether it was this process that marked a work as billed; also where no process can."""

@@ -125,6 +125,7 @@ RULES: dict[str, set[str]] = {
         "health",
         "names",
         "outbox",
+        "owed",
         "pricing",
         "private",
         "providers",

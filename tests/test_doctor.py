@@ -18,8 +18,10 @@ from support import Run, clean_environment
 
 from hexr_instrument import health, pricing
 from hexr_instrument.boot import boot_directory
+from hexr_instrument.call import Caller
 from hexr_instrument.config import Config, Endpoint
 from hexr_instrument.demo.receiver import OtlpReceiver
+from hexr_instrument.owed import Origin, Owed
 from hexr_instrument.report import doctor
 from hexr_instrument.report.doctor import delivery, frameworks, probe, sdks
 from hexr_instrument.store import Store
@@ -304,6 +306,17 @@ def test_what_waits_is_counted_for_each_destination(tmp_path: Path) -> None:
     _, data = quick(store.directory)
     assert [each["for"] for each in data["sections"]["store"]["waiting"]] == ["another endpoint", "another endpoint"]
     assert data["sections"]["store"]["calls"] == 2
+
+
+def test_work_whose_usage_nobody_has_fetched_is_told(tmp_path: Path) -> None:
+    """It is no call yet, and a note says how many there are."""
+    store = tmp_path / "store"
+    assert "owed" not in quick(store)[1]["sections"]["store"]
+    for number in range(2):
+        Owed(store).open(str(number), Origin(Caller(), None, None, None))
+    status, data = quick(store)
+    assert (status, data["sections"]["store"]["owed"]) == (0, 2)
+    assert "2 batches or background responses whose usage" in texts(data, "store", "note")
 
 
 def test_calls_that_are_about_to_be_dropped_are_a_problem(tmp_path: Path) -> None:

@@ -68,6 +68,7 @@ def test_processes_that_share_a_store_bill_once(tmp_path: Path) -> None:
     assert "job" not in path.read_text() + path.name
     assert owed.waiting(tmp_path) == 1
     others = [Owed(tmp_path) for _ in range(8)]
+    others[0].open("job", by("poller"))
     assert all(each.knows("job") for each in others)
     with ThreadPoolExecutor(8) as pool:
         found = [each for each in pool.map(lambda works: works.settle("job", by("stranger")), others) if each]

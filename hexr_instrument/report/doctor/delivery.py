@@ -9,7 +9,7 @@ from collections.abc import Mapping
 from datetime import timezone
 from typing import Any
 
-from ... import health, private, redact
+from ... import health, owed, private, redact
 from ...config import Config, endpoint
 from ...outbox import WAITING_BYTES, WAITING_SECONDS
 from ...store import DATABASE, Store, StoreError
@@ -88,6 +88,10 @@ def _directory(store: Store, section: Section) -> bool:
 
 
 def _contents(store: Store, section: Section, config: Config) -> None:
+    if (later := owed.waiting(store.directory)) > 0:
+        section.data["owed"] = later
+        many = "1 batch or background response" if later == 1 else f"{later:,} batches or background responses"
+        section.note(f"{many} whose usage nobody has fetched yet: recorded, to whoever started it, when somebody does")
     stays = f"kept {span(config.keep_seconds)}" if config.keep else "only until delivered (HEXR_KEEP keeps calls)"
     if not store.path.exists():
         section.ok(f"{store.directory}: no calls {'yet' if config.keep else 'here'}, {stays}")
