@@ -136,7 +136,7 @@ MADE = [
     Made("images variation", "value", lambda c: c.images.create_variation(image=io.BytesIO(b"png"), n=2),
          {"images": 2}, None, "unpriced", output="image", more={"choice_count": 2}),
     Made("images of dall-e", "value", lambda c: c.images.generate(model="dall-e-3", prompt=PROMPT, quality="hd"),
-         {"images": 1}, None, "unpriced", model="dall-e-3", output="image"),
+         {"images": 1}, None, "unpriced", model="dall-e-3", output="image", more={"quality": "hd"}),
     Made("transcription by tokens", "value", lambda c: c.audio.transcriptions.create(
         model="gpt-4o-transcribe", file=SOUND),
          {"input": 100, "output": 90, "input_audio": 90}, 10 * 2_500_000 + 90 * 6 * MILLION + 90 * 10 * MILLION,

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from ..call import Format, Response, Usage, number, sequence
+from ..call import Format, Response, Usage, number, sequence, text
 from .gemini import get
 from .parts import media
 
@@ -12,7 +12,8 @@ from .parts import media
 def images(body: Any) -> dict[str, Any]:
     """Parameters of a `config` for images."""
     asked = number(get(body, "number_of_images"))
-    found: dict[str, Any] = {"output_type": "image"}
+    size = text(get(body, "image_size"))
+    found: dict[str, Any] = {"output_type": "image"} | ({} if size is None else {"size": size})
     return found if asked in (None, 1) else found | {"choice_count": asked}
 
 
@@ -28,8 +29,9 @@ def _made(payload: Any) -> Response:
 
 def videos(body: Any) -> dict[str, Any]:
     """Parameters of a `config` for videos."""
-    asked = number(get(body, "number_of_videos"))
-    return {} if asked in (None, 1) else {"choice_count": asked}
+    asked, size = number(get(body, "number_of_videos")), text(get(body, "resolution"))
+    found: dict[str, Any] = {} if size is None else {"size": size}
+    return found if asked in (None, 1) else found | {"choice_count": asked}
 
 
 def seconds(config: Any) -> Usage | None:
