@@ -13,13 +13,18 @@ from typing import Any
 
 import pytest
 from semconv import faults
+from support import wire
 from test_gemini import DONE, EVENTS, interactions
 from test_openai import aread_until, connects, read_until, same
 from test_surfaces import (
+    SURFACES,
     Bench,
+    Surface,
     aeach,
     bench,  # noqa: F401  (a fixture)
     each,
+    kinds,
+    offered,
     shared,  # noqa: F401  (a fixture)
     spans,  # noqa: F401  (a fixture)
 )
@@ -354,3 +359,43 @@ def test_a_live_session(bench: Bench, spans: Any, monkeypatch: pytest.MonkeyPatc
     (given,) = answered[ASKED][0]["parts"]
     assert (given["type"], given["response"]) == ("tool_call_response", {"result": "canary sun"})
     assert answered[SAID] == [assistant(text("Good day."))]
+
+
+NAMES = (
+    "chat tools stream",
+    "chat parse",
+    "completions stream",
+    "responses tools",
+    "responses stream helper",
+    "messages tools",
+    "messages stream helper",
+    "beta messages tool runner",
+    "gemini chat stream",
+    "gemini calls functions itself",
+    "embeddings create",
+)
+
+
+@pytest.mark.parametrize("mode", ["sync", "async"])
+@pytest.mark.parametrize("surface", [each for each in SURFACES if each.name in NAMES], ids=lambda each: each.name)
+def test_content_changes_neither_results_nor_the_wire(bench: Bench, spans: Any, surface: Surface, mode: str) -> None:
+    """With content on, the caller sees and sends what he does without us; embeddings have none to capture."""
+    if surface.name.startswith("responses") and not hasattr(bench.clients["openai"][0], "responses"):
+        pytest.skip("not in this version of the SDK")
+    with bench.bare():
+        expected = kinds(offered(surface, bench, mode))
+    plain = wire(bench.server.requests)
+    for *_, headers in plain:
+        headers.pop("traceparent", None)  # of a span that an SDK makes itself, where it is not recorded
+    bench.clear()
+    spans.clear()
+    config = bench.recorder.config
+    bench.recorder.config = replace(config, content=(True, False))
+    try:
+        assert kinds(surface.run(bench, mode)) == expected
+    finally:
+        bench.recorder.config = config
+    assert wire(bench.server.requests) == plain
+    found = [each for each in spans.get_finished_spans() if each.name.partition(" ")[0] != "execute_tool"]
+    assert len(found) >= surface.calls
+    assert {ASKED in each.attributes for each in found} == {surface.name != "embeddings create"}
