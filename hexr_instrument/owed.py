@@ -84,7 +84,7 @@ class Owed:
         with self._lock:
             if work in self._known:
                 return self._known[work] is not None
-            return self._path(work).exists()
+            return self._trusted() and self._path(work).exists()
 
     def settle(self, work: str, stranger: Origin | None) -> Origin | None:
         """Whom a completed work is to be billed to, once: after that, and for a work that nobody here started, None.
@@ -99,21 +99,29 @@ class Owed:
             found = self._known.get(work)
             path = self._path(work)
             try:
-                told = path.read_bytes()
-                path.rename(path.with_suffix(".done"))
-                origin = found or _origin(told)
-            except FileNotFoundError:
+                origin = found or _origin(self._take(path))
+            except OSError as error:
                 origin = found or stranger
-                if origin is not None and not self._mark(path.with_suffix(".done")):
-                    origin = None  # somebody else has billed it
-                elif origin is None:
+                if origin is None:
                     return None
-            except OSError:
-                origin = found or stranger
+                if isinstance(error, FileNotFoundError) and not self._mark(path.with_suffix(".done")):
+                    origin = None  # somebody else has billed it
             self._known.pop(work, None)
             self._known[work] = None
             self._forget()
             return origin
+
+    def _take(self, path: Path) -> bytes:
+        """Who started a work, for the one process that takes it; raises OSError for the others."""
+        if not self._trusted():
+            raise PermissionError
+        told = path.read_bytes()
+        path.rename(path.with_suffix(".done"))
+        return told
+
+    def _trusted(self) -> bool:
+        """Whether nobody else can have written what is there."""
+        return all(private.fault(each) is None for each in (self._folder.parent, self._folder))
 
     def _path(self, work: str) -> Path:
         return self._folder / f"{hashlib.sha256(work.encode('utf-8', 'replace')).hexdigest()[:32]}.open"

@@ -579,6 +579,37 @@ def test_a_batch_is_billed_once_whichever_way_its_usage_is_seen(bench: Bench) ->
     assert other["cost"] == 40 * 75_000 + 60 * 300_000
 
 
+@pytest.mark.parametrize("step", ["open", "knows", "settle", "_path"])
+def test_a_fault_of_ours_does_not_reach_work_that_is_billed_later(
+    bench: Bench, monkeypatch: pytest.MonkeyPatch, step: str
+) -> None:
+    """Whatever fails in what is remembered, the program gets what it would, and sends the same."""
+    client = bench.clients["openai"][0]
+
+    def work() -> list[Any]:
+        bench.server.reply(body={"object": "list", "data": [], "has_more": False}, route="/batches")
+        bench.server.reply(body="{}\n", headers={"content-type": "text/plain"}, route="/content")
+        listed = [each.id for each in client.batches.list()]
+        made = batch(client)
+        states = [client.batches.retrieve(made.id).status for _ in range(3)]
+        return [*listed, *states, client.files.content("file-1").text]
+
+    with bench.bare():
+        expected = work()
+    plain = same(bench.server.requests)
+    bench.clear()
+
+    def fault(*args: Any, **kwargs: Any) -> None:
+        raise RuntimeError("injected")
+
+    monkeypatch.setattr(guard, "strict", False)
+    monkeypatch.setattr(guard, "faults", {})
+    monkeypatch.setattr(Owed, step, fault)
+    assert work() == expected
+    assert same(bench.server.requests) == plain
+    assert guard.faults
+
+
 RUNS = [
     ("create and poll", lambda c: c.create_and_poll(thread_id="t", assistant_id="a", poll_interval_ms=1)),
     ("stream", lambda c: list(c.create(thread_id="t", assistant_id="a", stream=True))),

@@ -106,6 +106,16 @@ def test_where_nothing_can_be_written_memory_has_to_do(tmp_path: Path) -> None:
     assert Owed(tmp_path).settle("b", None) is None
 
 
+def test_what_others_can_write_is_not_believed(tmp_path: Path) -> None:
+    """In a folder that is open to everybody, who started a work is what this process knows itself."""
+    Owed(tmp_path).open("a", by("creator"))
+    owed.folder(tmp_path).chmod(0o777)
+    works = Owed(tmp_path)
+    assert not works.knows("a")
+    assert works.settle("a", None) is None
+    assert works.settle("a", by("stranger")) == by("stranger")
+
+
 @pytest.mark.parametrize("told", [b"", b"[]", b'{"parent": [1, 2], "times": "n/a", "labels": [1]}', b"{"])
 def test_a_damaged_file_is_an_origin_that_nobody_knows(tmp_path: Path, told: bytes) -> None:
     """It is billed once all the same."""
