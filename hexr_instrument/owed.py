@@ -99,7 +99,8 @@ class Owed:
             found = self._known.get(work)
             path = self._path(work)
             try:
-                origin = found or _origin(self._take(path))
+                told = self._take(path)  # also where this process knows: no other may bill it too
+                origin = found or _origin(told)
             except OSError as error:
                 origin = found or stranger
                 if origin is None:

@@ -24,6 +24,7 @@ from hexr_instrument.call import USD
 pytestmark = [
     pytest.mark.filterwarnings("ignore::DeprecationWarning"),
     pytest.mark.filterwarnings("ignore:Pydantic serializer warnings:UserWarning"),
+    pytest.mark.filterwarnings("ignore:.* is not a valid TrafficType:UserWarning"),  # an older SDK of a newer word
 ]
 
 CLAUDE = {

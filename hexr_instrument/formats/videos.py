@@ -6,7 +6,10 @@ from dataclasses import replace
 from typing import Any
 
 from ..call import Format, Response, Usage, text
+<<<<<<< HEAD
 from ._json import texts
+=======
+>>>>>>> three
 from .parts import media
 
 
