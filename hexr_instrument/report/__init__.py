@@ -8,7 +8,7 @@ import re
 import sys
 import time
 import unicodedata
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timezone, tzinfo
 from pathlib import Path
@@ -23,8 +23,11 @@ __all__ = [
     "StoreError",
     "UsageError",
     "add_selection",
+    "add_zone",
+    "answered",
     "complain",
     "emit",
+    "introduce",
     "plain",
     "prepare",
     "select",
@@ -73,12 +76,33 @@ class Options:
     where: tuple[str, ...] = ()
 
 
+def introduce(parser: argparse.ArgumentParser, description: str, epilog: str) -> None:
+    """Says what a command does, above its options, and what else is to be known, below them."""
+    parser.description = description
+    parser.epilog = epilog
+    parser.formatter_class = argparse.RawDescriptionHelpFormatter
+
+
+def add_zone(group: argparse._ActionsContainer, what: str) -> None:  # pyright: ignore[reportPrivateUsage]
+    """Adds `--tz`, the zone of `what`."""
+    group.add_argument("--tz", metavar="ZONE", help=f"zone of {what}, such as Europe/Berlin (default: UTC)")
+
+
+def answered(name: str, answer: Callable[[], int]) -> int:
+    """The exit status of a command; an option or a store that cannot be used is one line on stderr and status 2."""
+    try:
+        return answer()
+    except (UsageError, StoreError) as error:
+        complain(name, error)
+        return EXIT_TROUBLE
+
+
 def add_selection(parser: argparse.ArgumentParser) -> None:
     """Adds the options that every report has."""
     group = parser.add_argument_group("which calls")
     group.add_argument("--since", metavar="TIME", help="only calls from TIME on: 24h, 7d, 30m ago, or an ISO date")
     group.add_argument("--until", metavar="TIME", help="only calls before TIME; a date means its first moment")
-    group.add_argument("--tz", metavar="ZONE", help="zone of days and dates, such as Europe/Berlin (default: UTC)")
+    add_zone(group, "days and dates")
     group.add_argument("--run", metavar="ID", help="only calls of one run; `last` is the one that started last")
     for name in _NAMES:
         text = f'only this {name}; may be repeated; "" is a call without one'

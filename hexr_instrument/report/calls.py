@@ -12,15 +12,15 @@ from typing import Any, TextIO
 
 from rich.cells import cell_len
 
-from ..store import Record, StoreError
+from ..store import Record
 from . import (
-    EXIT_TROUBLE,
     UNKNOWN,
     UsageError,
     add_selection,
-    complain,
+    answered,
     covered,
     emit,
+    introduce,
     iso,
     plain,
     prepare,
@@ -50,9 +50,7 @@ null) and covers_since.
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Adds the options of `calls`."""
-    parser.description = "The latest calls, the newest first, one line each."
-    parser.epilog = _EPILOG
-    parser.formatter_class = argparse.RawDescriptionHelpFormatter
+    introduce(parser, "The latest calls, the newest first, one line each.", _EPILOG)
     parser.add_argument("--limit", metavar="N", default="20", help="how many calls at most (default: 20)")
     add_selection(parser)
     parser.add_argument("--json", action="store_true", help="one JSON object, see below")
@@ -69,11 +67,7 @@ def run(args: argparse.Namespace, directory: Path, stdout: TextIO) -> int:
     Returns:
         The exit status: 0, or 2 if an option or a store cannot be used.
     """
-    try:
-        return _run(args, directory, stdout)
-    except (UsageError, StoreError) as error:
-        complain(NAME, error)
-        return EXIT_TROUBLE
+    return answered(NAME, lambda: _run(args, directory, stdout))
 
 
 def _run(args: argparse.Namespace, directory: Path, stdout: TextIO) -> int:

@@ -15,12 +15,12 @@ from typing import Any, TextIO
 
 from .. import pricing
 from ..call import USD
-from ..store import COLUMNS, Filter, Store, StoreError
+from ..store import COLUMNS, Filter, Store
 from . import (
-    EXIT_TROUBLE,
     Selection,
     UsageError,
     add_selection,
+    answered,
     compare,
     complain,
     covered,
@@ -28,6 +28,7 @@ from . import (
     emit,
     fleet,
     instant,
+    introduce,
     plain,
     prepare,
     reconcile,
@@ -72,9 +73,7 @@ counters, Tempo (2.7 or later, with TraceQL metrics) spans; how exact it is, is 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Adds the options of `costs`."""
-    parser.description = "What was spent: by agent, role and model, or by other groups."
-    parser.epilog = _EPILOG
-    parser.formatter_class = argparse.RawDescriptionHelpFormatter
+    introduce(parser, "What was spent: by agent, role and model, or by other groups.", _EPILOG)
     text = f"a table by these groups, separated by commas: {', '.join(COLUMNS)}, or names of labels"
     parser.add_argument("--by", metavar="A,B", help=text)
     parser.add_argument("--top", metavar="N", help="only the N most expensive groups; the others as one line")
@@ -116,11 +115,7 @@ def run(args: argparse.Namespace, directory: Path, stdout: TextIO) -> int:
     Returns:
         The exit status: 0, 1 if the total is over `--max`, 2 if an option or a store cannot be used.
     """
-    try:
-        return _run(args, directory, stdout)
-    except (UsageError, StoreError) as error:
-        complain(NAME, error)
-        return EXIT_TROUBLE
+    return answered(NAME, lambda: _run(args, directory, stdout))
 
 
 def _run(args: argparse.Namespace, directory: Path, stdout: TextIO) -> int:

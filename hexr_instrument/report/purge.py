@@ -8,8 +8,8 @@ import time
 from pathlib import Path
 from typing import TextIO
 
-from ..store import Filter, Purged, Store, StoreError
-from . import EXIT_TROUBLE, UsageError, complain, emit, instant, moment, named, plain, zone_of
+from ..store import Filter, Purged, Store
+from . import add_zone, answered, emit, instant, introduce, moment, named, plain, zone_of
 from .money import exact
 
 NAME = "purge"
@@ -28,13 +28,11 @@ exit status:
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Adds the options of `purge`."""
-    parser.description = "Removes calls from the local store, for good."
-    parser.epilog = _EPILOG
-    parser.formatter_class = argparse.RawDescriptionHelpFormatter
+    introduce(parser, "Removes calls from the local store, for good.", _EPILOG)
     text = 'only calls of this tenant; may be repeated; "" is a call without one'
     parser.add_argument("--tenant", metavar="NAME", action="append", default=[], help=text)
     parser.add_argument("--before", metavar="TIME", help="only calls before TIME: 24h, 7d, 30m ago, or an ISO date")
-    parser.add_argument("--tz", metavar="ZONE", help="zone of dates, such as Europe/Berlin (default: UTC)")
+    add_zone(parser, "dates")
     parser.add_argument("--store", metavar="PATH", help="directory of a store instead of the default one")
     parser.add_argument("--yes", action="store_true", help="do not ask")
 
@@ -50,11 +48,7 @@ def run(args: argparse.Namespace, directory: Path, stdout: TextIO) -> int:
     Returns:
         The exit status: 0, 1 if the user did not want it, 2 if an option or the store cannot be used.
     """
-    try:
-        return _run(args, directory, stdout)
-    except (UsageError, StoreError) as error:
-        complain(NAME, error)
-        return EXIT_TROUBLE
+    return answered(NAME, lambda: _run(args, directory, stdout))
 
 
 def _run(args: argparse.Namespace, directory: Path, stdout: TextIO) -> int:
