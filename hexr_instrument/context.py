@@ -34,8 +34,12 @@ class Invocation(Protocol):
         """What puts back the context that it was entered in."""
         ...
 
-    def turn(self) -> None:
-        """Lets a span that has lasted long enough give way to the next one."""
+    def turn(self, *, billed: bool = False) -> None:
+        """Lets a span that has lasted long enough give way to the next one.
+
+        Args:
+            billed: Whether it is a call that is begun inside, not an agent.
+        """
         ...
 
     def end(self, error: BaseException | None) -> None:
@@ -248,16 +252,16 @@ def _within(function: F, change: Change) -> F:
 
 def within(function: Callable[..., Any], change: Change) -> Callable[..., Any]:
     """A function of the same kind (sync, async, generator, async generator) that runs the other one in a scope."""
-    if _is(inspect.isasyncgenfunction, function):
+    if is_kind(inspect.isasyncgenfunction, function):
         return _async_generator(function, change)
-    if _is(inspect.iscoroutinefunction, function):
+    if is_kind(inspect.iscoroutinefunction, function):
         return _coroutine(function, change)
-    if _is(inspect.isgeneratorfunction, function):
+    if is_kind(inspect.isgeneratorfunction, function):
         return _generator(function, change)
     return _plain(function, change)
 
 
-def _is(kind: Callable[[object], bool], function: Callable[..., Any]) -> bool:
+def is_kind(kind: Callable[[object], bool], function: Callable[..., Any]) -> bool:
     """Whether a function is of a kind, or an object whose class has a `__call__` of that kind."""
     return kind(function) or kind(type(function).__call__)
 

@@ -115,7 +115,8 @@ RULES: dict[str, set[str]] = {
     },
     "api": {"call", "context", "guard", "hub"},
     "direct": {"call", "config", "context", "guard", "pricing", "providers"},
-    "llm": {"call", "context", "direct", "guard", "hub", "providers"},
+    "strangers": {"budgets", "call", "context", "formats", "guard", "hub", "live", "owed"},
+    "llm": {"call", "context", "direct", "guard", "hub", "providers", "strangers"},
     "distro": {"hub", "opentelemetry"},
     "report": {
         "boot",

@@ -46,7 +46,7 @@ class Elsewhere:
     span: Span
     entered: list[tuple[Callable[[Any], Any], Any]] = field(default_factory=list[tuple[Callable[[Any], Any], Any]])
 
-    def turn(self) -> None:
+    def turn(self, *, billed: bool = False) -> None:
         """Rolls over where it runs."""
 
     def add(self, call: object) -> None:
