@@ -6,7 +6,7 @@ import functools
 import inspect
 import time
 import types
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import AsyncGenerator, Callable, Generator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any, cast
 
@@ -19,6 +19,7 @@ from .formats.anything import ANYTHING, Heard
 from .guard import guarded
 from .live import Live
 from .owed import Origin
+from .stand_in import stand_in
 
 MODELS = ("model", "model_name", "model_id", "deployment_name", "_model")
 """Attributes of a client that may say its model, where the call does not."""
@@ -79,7 +80,12 @@ class Asked:
         self._outer = outer
         self.around = Around(None if outer is None else outer.invocation)
         caller = terms.change.apply(context.NOBODY if outer is None else outer.caller)
-        self.scope = Scope(caller, cast("Any", self.around), outer, object(), [])
+        around: Any = self.around
+        self.scope = (
+            Scope(caller, around, None, object(), [])
+            if outer is None
+            else replace(outer, caller=caller, invocation=around, outer=outer, owner=object(), entered=[])
+        )
         self._request = Request(ANYTHING, terms.provider, terms.model or model_of(owner, method, args, kwargs))
         self._start = time.time_ns()
         self._clock = time.perf_counter_ns()
@@ -191,7 +197,7 @@ def recorded(function: Callable[..., Any], owner: Any, terms: Terms) -> Callable
     """
     if context.is_kind(inspect.isasyncgenfunction, function):
 
-        async def agen(*args: Any, **kwargs: Any) -> Any:
+        async def agen(*args: Any, **kwargs: Any) -> AsyncGenerator[Any, Any]:
             async for chunk in _pieces_later(function(*args, **kwargs), _begin(terms, owner, function, args, kwargs)):
                 yield chunk
 
@@ -205,7 +211,7 @@ def recorded(function: Callable[..., Any], owner: Any, terms: Terms) -> Callable
         return _like(acall, function)
     if context.is_kind(inspect.isgeneratorfunction, function):
 
-        def gen(*args: Any, **kwargs: Any) -> Any:
+        def gen(*args: Any, **kwargs: Any) -> Generator[Any, Any, Any]:
             return (yield from _pieces(function(*args, **kwargs), _begin(terms, owner, function, args, kwargs)))
 
         return _like(gen, function)
@@ -243,16 +249,17 @@ def _answered(result: Any, asked: Asked | None) -> Any:
     """What the program gets: the very result, or for one that is still to come, one of its kind."""
     if asked is None:
         return result
+    kind: Any = cast("Any", type(result))
     if isinstance(result, types.GeneratorType):
         return _pieces(cast("Any", result), asked)
     if isinstance(result, types.AsyncGeneratorType):
         return _pieces_later(cast("Any", result), asked)
     if isinstance(result, types.CoroutineType):
         return _later(cast("Any", result), asked)
-    if callable(getattr(type(result), "add_done_callback", None)):
+    if callable(getattr(kind, "add_done_callback", None)):
         result.add_done_callback(functools.partial(_done, asked))
         return result
-    if hasattr(type(result), "__next__") or hasattr(type(result), "__anext__"):
+    if hasattr(kind, "__next__") or hasattr(kind, "__anext__"):
         return stream_of(result, asked)
     asked.end(result)
     return result
@@ -280,7 +287,7 @@ async def _awaited(coroutine: Any, asked: Asked | None) -> Any:
         put(before)
 
 
-def _pieces(chunks: Any, asked: Asked | None) -> Any:
+def _pieces(chunks: Any, asked: Asked | None) -> Generator[Any, Any, Any]:
     """The same generator, step by step: `send`, `throw`, `close` and its value reach it as without us."""
     if asked is None:
         return (yield from chunks)
@@ -293,7 +300,7 @@ def _pieces(chunks: Any, asked: Asked | None) -> Any:
                 chunk = step(value)
             except StopIteration as stop:
                 asked.end(stop.value)
-                return stop.value
+                return cast("Any", stop.value)
             finally:
                 put(before)
             guarded(asked.piece, chunk)
@@ -309,7 +316,8 @@ def _pieces(chunks: Any, asked: Asked | None) -> Any:
         raise
 
 
-async def _pieces_later(chunks: Any, asked: Asked | None) -> Any:
+async def _pieces_later(chunks: Any, asked: Asked | None) -> AsyncGenerator[Any, Any]:
+    """The asynchronous twin of `_pieces`."""
     step: Callable[[Any], Any] = chunks.asend
     value: Any = None
     try:
@@ -382,10 +390,11 @@ def stream_of(stream: Any, asked: Asked) -> Any:
 
         return close
 
+    kind: Any = cast("Any", type(stream))
     members: dict[str, Any] = {}
-    if hasattr(type(stream), "__next__"):
+    if hasattr(kind, "__next__"):
         members |= {"__next__": following, "__iter__": itself}
-    if hasattr(type(stream), "__anext__"):
+    if hasattr(kind, "__anext__"):
         members |= {"__anext__": following_later, "__aiter__": itself}
     closing = {name: closed(getattr(stream, name)) for name in ("close", "aclose") if hasattr(stream, name)}
     return stand_in(stream, closing, members)
@@ -420,66 +429,3 @@ def _special(made: Callable[..., Any]) -> Callable[..., Any]:
         return made(*args, **kwargs)
 
     return method
-
-
-_OWN = frozenset({
-    "__class__", "__new__", "__init__", "__getattribute__", "__getattr__", "__setattr__", "__delattr__", "__dict__",
-    "__slots__", "__weakref__", "__init_subclass__", "__subclasshook__", "__module__", "__doc__", "__del__",
-    "__reduce__", "__reduce_ex__", "__getstate__", "__setstate__", "__getnewargs__", "__getnewargs_ex__",
-    "__class_getitem__", "__set_name__", "__get__", "__set__", "__delete__", "__mro_entries__", "__prepare__",
-    "__annotations__", "__orig_bases__", "__parameters__", "__match_args__", "__static_attributes__",
-    "__firstlineno__", "__abstractmethods__", "__copy__", "__deepcopy__", "__sizeof__",
-})  # fmt: skip
-"""Names of a class that a stand-in does not forward: they are looked up otherwise, or are its own."""
-
-
-def stand_in(whole: Any, shadows: Mapping[str, Any], specials: Mapping[str, Any]) -> Any:
-    """An object that is `whole` for everybody who asks, but for a few names.
-
-    Args:
-        whole: What it stands for; `isinstance` says so, too.
-        shadows: Attributes of its own.
-        specials: Methods that Python looks up on the class.
-    """
-    kind: Any = cast("Any", type(whole))
-
-    def forward(name: str) -> Callable[..., Any]:
-        def method(self: Any, *args: Any, **kwargs: Any) -> Any:
-            found = getattr(kind, name)(whole, *args, **kwargs)
-            return self if found is whole else _entered(found) if name == "__aenter__" else found
-
-        async def _entered(coroutine: Any) -> Any:
-            found = await coroutine
-            return made if found is whole else found
-
-        return method
-
-    def get(self: Any, name: str) -> Any:
-        return shadows[name] if name in shadows else getattr(whole, name)
-
-    def put_attribute(self: Any, name: str, value: Any) -> None:
-        setattr(whole, name, value)
-
-    def delete(self: Any, name: str) -> None:
-        delattr(whole, name)
-
-    dunders = {
-        name
-        for each in kind.__mro__
-        for name, member in each.__dict__.items()
-        if name.startswith("__") and name.endswith("__") and name not in _OWN and callable(member)
-    }
-    members: dict[str, Any] = {name: forward(name) for name in dunders if getattr(kind, name) is not None}
-    members |= dict(specials)
-    members |= {
-        "__slots__": ("__weakref__",),
-        "__module__": kind.__module__,
-        "__doc__": kind.__doc__,
-        "__getattribute__": get,
-        "__setattr__": put_attribute,
-        "__delattr__": delete,
-        "__class__": property(lambda self: kind),
-        "__reduce_ex__": lambda self, protocol: whole.__reduce_ex__(protocol),
-    }
-    made: Any = object.__new__(type(kind.__name__, (), members))
-    return made

@@ -115,7 +115,8 @@ RULES: dict[str, set[str]] = {
     },
     "api": {"call", "context", "guard", "hub"},
     "direct": {"call", "config", "context", "guard", "pricing", "providers"},
-    "strangers": {"budgets", "call", "context", "formats", "guard", "hub", "live", "owed"},
+    "stand_in": set(),
+    "strangers": {"budgets", "call", "context", "formats", "guard", "hub", "live", "owed", "stand_in"},
     "llm": {"call", "context", "direct", "guard", "hub", "providers", "strangers"},
     "distro": {"hub", "opentelemetry"},
     "report": {
