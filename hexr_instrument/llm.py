@@ -125,6 +125,42 @@ class HexrLLM:
             return LLMStream(question, raw)
         return question.response(raw, question.text(raw), raw)
 
+    @overload
+    async def aio(
+        self,
+        *,
+        provider: str,
+        model: str,
+        prompt: str | None = None,
+        role: str | None = None,
+        agent: str | None = None,
+        tenant: str | None = None,
+        system: str | None = None,
+        messages: Sequence[Mapping[str, Any]] | None = None,
+        stream: Literal[False] = False,
+        base_url: str | None = None,
+        api_key: str | None = None,
+        **options: Any,
+    ) -> LLMResponse: ...
+
+    @overload
+    async def aio(
+        self,
+        *,
+        provider: str,
+        model: str,
+        prompt: str | None = None,
+        role: str | None = None,
+        agent: str | None = None,
+        tenant: str | None = None,
+        system: str | None = None,
+        messages: Sequence[Mapping[str, Any]] | None = None,
+        stream: Literal[True],
+        base_url: str | None = None,
+        api_key: str | None = None,
+        **options: Any,
+    ) -> AsyncLLMStream: ...
+
     async def aio(self, *, role: str | None = None, **asked: Any) -> Any:
         """The asynchronous twin of a direct call: the same arguments, awaited.
 

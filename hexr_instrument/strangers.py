@@ -287,7 +287,7 @@ async def _awaited(coroutine: Any, asked: Asked | None) -> Any:
         put(before)
 
 
-def _pieces(chunks: Any, asked: Asked | None) -> Generator[Any, Any, Any]:
+def _pieces(chunks: Generator[Any, Any, Any], asked: Asked | None) -> Generator[Any, Any, Any]:
     """The same generator, step by step: `send`, `throw`, `close` and its value reach it as without us."""
     if asked is None:
         return (yield from chunks)
@@ -300,7 +300,7 @@ def _pieces(chunks: Any, asked: Asked | None) -> Generator[Any, Any, Any]:
                 chunk = step(value)
             except StopIteration as stop:
                 asked.end(stop.value)
-                return cast("Any", stop.value)
+                return stop.value
             finally:
                 put(before)
             guarded(asked.piece, chunk)
