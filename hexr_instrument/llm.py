@@ -195,10 +195,8 @@ def _register(
             "Anthropic or google-genai client; of any other object say provider='acme' and methods=['complete']; or "
             "leave it out and give provider= and model= for a call"
         )
-    known: Any = getattr(table.owner(client), REGISTRATION, None)  # a handle of a handle adds to it
     near = Change(name_of("agent", agent), name_of("role", role), name_of("tenant", tenant))
-    caller = near.apply(known if isinstance(known, Caller) else Caller())
-    return guarded(_handle, table, client, caller) or client  # calls without a role, rather than none
+    return guarded(_handle, table, client, near) or client  # calls without a role, rather than none
 
 
 def _stranger(
@@ -241,9 +239,10 @@ def _stranger(
     return guarded(stranger_handle, whole, found, terms) or whole
 
 
-def _handle(table: Provider, client: Any, caller: Caller) -> Any:
+def _handle(table: Provider, client: Any, near: Change) -> Any:
+    known = getattr(table.owner(client), REGISTRATION, None)  # a handle of a handle adds to it
     handle = table.handle(client)
-    setattr(table.owner(handle), REGISTRATION, caller)
+    setattr(table.owner(handle), REGISTRATION, near.apply(known if isinstance(known, Caller) else Caller()))
     return handle
 
 
