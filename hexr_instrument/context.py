@@ -7,7 +7,7 @@ import inspect
 import sys
 from collections.abc import AsyncGenerator, Callable, Generator
 from contextvars import ContextVar
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from types import TracebackType
 from typing import Any, Protocol, TypeVar, cast
 
@@ -111,6 +111,15 @@ def running() -> str | None:
         if found not in outside:
             return _name(found[0])
     return None if scope is None else scope.running
+
+
+def carried() -> Scope | None:
+    """The scope as it goes to another thread: with the name of the agent that a framework is running here."""
+    scope = current()
+    name = running() if readers else None
+    if name is None or (scope is not None and scope.running == name):
+        return scope
+    return replace(scope or Scope(NOBODY, None, None, object(), []), running=name)
 
 
 def _read() -> tuple[Running, ...]:
