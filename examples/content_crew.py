@@ -56,7 +56,7 @@ def write(facts: str, answers: list[str]) -> str:
 def edit(draft: str) -> str:
     """A shorter version, streamed from Google, and a summary by a direct call."""
     config = types.GenerateContentConfig(system_instruction="You cut every text to half its length.")
-    pieces = gemini.models.generate_content_stream(model="gemini-3.8-flash", contents=draft, config=config)
+    pieces = gemini.models.generate_content_stream(model="gemini-3.8-flash", contents=draft, config=config)  # pyright: ignore[reportUnknownMemberType]
     text = "".join(piece.text or "" for piece in pieces)
     summary = hexr_llm(provider="openai", model="gpt-4o", prompt=f"Summarize in one line: {text}", role="editor")
     return str(summary)

@@ -80,10 +80,10 @@ class Invocation:
     def _around(self) -> otel.Context:
         return trace.set_span_in_context(self._theirs or ids_only(self.span))
 
-    def turn(self) -> None:
+    def turn(self, *, billed: bool = False) -> None:
         """Lets a span that has lasted long enough give way to the next one, of the agents around it first."""
         if self._outer is not None:
-            self._outer.turn()
+            self._outer.turn(billed=billed)
         limit = self._recorder.config.rollover
         if limit is None:
             return

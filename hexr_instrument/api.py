@@ -14,6 +14,12 @@ def hexr_agent(name: str, tenant: str | None = None, role: str | None = None) ->
     Emits one `invoke_agent {name}` span with the totals of the calls under it. Inside an agent that is inside another
     agent, the inner one is the caller. Entering an agent clears the role.
 
+    The caller goes along to threads, executors and pools, asyncio tasks, generators, child processes (`multiprocessing`,
+    and `subprocess` where the environment is inherited or made of the program's own) and celery tasks whose worker is
+    recorded too. The totals count what ends before the agent does, in its threads and tasks too; calls of an inner agent
+    are in the inner one's totals alone, calls of another process in none. After HEXR_AGENT_ROLLOVER (1 h) the span ends
+    with its totals so far, and a linked one begins with the next call.
+
     Example:
         ```python
         @hexr_agent(name="my-agent", tenant="acme-corp")

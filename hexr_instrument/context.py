@@ -7,7 +7,7 @@ import inspect
 import sys
 from collections.abc import AsyncGenerator, Callable, Generator
 from contextvars import ContextVar
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from types import TracebackType
 from typing import Any, Protocol, TypeVar, cast
 
@@ -34,8 +34,12 @@ class Invocation(Protocol):
         """What puts back the context that it was entered in."""
         ...
 
-    def turn(self) -> None:
-        """Lets a span that has lasted long enough give way to the next one."""
+    def turn(self, *, billed: bool = False) -> None:
+        """Lets a span that has lasted long enough give way to the next one.
+
+        Args:
+            billed: Whether it is a call that is begun inside, not an agent.
+        """
         ...
 
     def end(self, error: BaseException | None) -> None:
@@ -107,6 +111,15 @@ def running() -> str | None:
         if found not in outside:
             return _name(found[0])
     return None if scope is None else scope.running
+
+
+def carried() -> Scope | None:
+    """The scope as it goes to another thread: with the name of the agent that a framework is running here."""
+    scope = current()
+    name = running() if readers else None
+    if name is None or (scope is not None and scope.running == name):
+        return scope
+    return replace(scope or Scope(NOBODY, None, None, object(), []), running=name)
 
 
 def _read() -> tuple[Running, ...]:
@@ -248,16 +261,16 @@ def _within(function: F, change: Change) -> F:
 
 def within(function: Callable[..., Any], change: Change) -> Callable[..., Any]:
     """A function of the same kind (sync, async, generator, async generator) that runs the other one in a scope."""
-    if _is(inspect.isasyncgenfunction, function):
+    if is_kind(inspect.isasyncgenfunction, function):
         return _async_generator(function, change)
-    if _is(inspect.iscoroutinefunction, function):
+    if is_kind(inspect.iscoroutinefunction, function):
         return _coroutine(function, change)
-    if _is(inspect.isgeneratorfunction, function):
+    if is_kind(inspect.isgeneratorfunction, function):
         return _generator(function, change)
     return _plain(function, change)
 
 
-def _is(kind: Callable[[object], bool], function: Callable[..., Any]) -> bool:
+def is_kind(kind: Callable[[object], bool], function: Callable[..., Any]) -> bool:
     """Whether a function is of a kind, or an object whose class has a `__call__` of that kind."""
     return kind(function) or kind(type(function).__call__)
 

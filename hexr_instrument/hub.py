@@ -66,6 +66,8 @@ def on_import(module: ModuleType) -> None:
         if module.__name__ in start.MODULES:  # a framework may be imported by programs that never make a call
             guarded(provider.offer_provider, made)
         engine.patch_module(module, made, executed=True)
+        if context.readers and not carry.installed():
+            guarded(carry.install)
 
 
 def instrument() -> None:

@@ -162,7 +162,7 @@ class Recorder:
             scope = context.current()
             invocation = None if scope is None else scope.invocation
             if invocation is not None:
-                invocation.turn()
+                invocation.turn(billed=request.billing == "call")
             origin = Origin(self.caller(registered, scope), self.parent(), request.model, invocation)
             around = None
         else:

@@ -115,7 +115,9 @@ RULES: dict[str, set[str]] = {
     },
     "api": {"call", "context", "guard", "hub"},
     "direct": {"call", "config", "context", "guard", "pricing", "providers"},
-    "llm": {"call", "context", "direct", "guard", "hub", "providers"},
+    "stand_in": set(),
+    "strangers": {"budgets", "call", "context", "formats", "guard", "hub", "live", "owed", "stand_in"},
+    "llm": {"call", "context", "direct", "guard", "hub", "providers", "strangers"},
     "distro": {"hub", "opentelemetry"},
     "report": {
         "boot",

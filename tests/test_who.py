@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import asyncio
 import gc
+import inspect
+import pickle
 from collections.abc import AsyncIterator, Iterator
 
 import pytest
@@ -149,6 +151,67 @@ def test_bad_names_are_one_clear_error(call: str, said: str) -> None:
         eval(call, vars(hexr))
 
 
+def test_methods_and_classes_are_decorated_in_any_order() -> None:
+    """Above or below staticmethod and classmethod, on `__call__`, on its class, and on objects that can be called."""
+
+    class Crew:
+        @Scoped(Change(role="a"))
+        @staticmethod
+        def outside() -> str | None:
+            return current_caller().role
+
+        @classmethod
+        @Scoped(Change(role="b"))
+        def inside(cls) -> tuple[str, str | None]:
+            return cls.__name__, current_caller().role
+
+        @Scoped(Change(role="c"))
+        @classmethod
+        def around(cls) -> tuple[str, str | None]:
+            return cls.__name__, current_caller().role
+
+        @Scoped(Change(role="d"))
+        def __call__(self) -> str | None:
+            return current_caller().role
+
+    @agent("whole")
+    class Whole(Crew):
+        pass
+
+    class Later:
+        async def __call__(self) -> str | None:
+            return current_caller().role
+
+    assert (Crew.outside(), Crew().outside()) == ("a", "a")
+    assert (Crew.inside(), Crew().around()) == (("Crew", "b"), ("Crew", "c"))
+    assert Crew()() == "d"
+    assert isinstance(Whole(), Crew)
+    assert Whole()() == "d"
+    assert asyncio.run(Scoped(Change(role="e"))(Later())()) == "e"
+    with pytest.raises(TypeError, match="has no __call__"):
+        agent("x")(type("Empty", (), {}))
+
+
+def test_a_decorated_function_is_still_what_it_was() -> None:
+    """Its kind, signature and name are seen by `inspect`, and it can be pickled by name."""
+    decorated = agent("x")(pickled)
+    assert inspect.iscoroutinefunction(decorated)
+    assert str(inspect.signature(decorated)) == "(value: 'int') -> 'int'"
+    assert decorated.__doc__ == pickled.__doc__
+    assert pickle.loads(pickle.dumps(module_level)) is module_level
+
+
+async def pickled(value: int) -> int:
+    """Returns it."""
+    return value
+
+
+@agent("module")
+def module_level() -> str | None:
+    """The agent here."""
+    return current_caller().agent
+
+
 PROGRAM = """
 import asyncio
 from anthropic import Anthropic
@@ -256,3 +319,120 @@ def test_switched_off_decorators_and_handles_still_work(run: Run) -> None:
     done = run(PROGRAM, HEXR_DISABLED="1")
     assert (done.returncode, done.err) == (0, "")
     assert not done.store.exists()
+
+
+ROLLS = """
+import asyncio, threading, time
+from opentelemetry import trace
+from hexr import hexr_agent, hexr_llm
+
+ask = hexr_llm(lambda model: {"usage": {"input_tokens": 1, "output_tokens": 2}}, provider="openai")
+
+async def task():
+    ask("gpt-4o")
+
+with hexr_agent("long", tenant="acme"):
+    until = time.monotonic() + 0.2
+    while time.monotonic() < until:
+        ask("gpt-4o")
+        with hexr_agent("inner"):
+            ask("gpt-4o")
+        asyncio.run(task())
+        thread = threading.Thread(target=ask, args=("gpt-4o",))
+        thread.start()
+        thread.join()
+"""
+
+
+@pytest.mark.odd("a client that no table knows has no address, and its response no id")
+def test_a_long_agent_rolls_over_to_linked_traces(run: Run) -> None:
+    """Each span ends with the totals of its own time and links to the one before; their sum is every call, once."""
+    done = run(ROLLS, HEXR_AGENT_ROLLOVER="0.02")
+    assert (done.returncode, done.err) == (0, "")
+    long = [record for record in done.records if record.get("agent") == "long" and record["kind"] == "agent"]
+    assert len(long) > 2
+    assert len({record["trace"] for record in long}) == len(long)
+    assert "link" not in long[0]
+    assert [record["link"] for record in long[1:]] == [[record["trace"], record["id"]] for record in long[:-1]]
+    calls = [call for call in done.calls if call["agent"] == "long"]
+    assert sum(record["calls"] for record in long) == len(calls)
+    assert sum(record.get("cost", 0) for record in long) == sum(call["cost"] for call in calls)
+    assert {call["parent"] for call in calls} <= {record["id"] for record in long}
+    inner = [record for record in done.records if record.get("agent") == "inner" and record["kind"] == "agent"]
+    assert {record["parent"] for record in inner} <= {record["id"] for record in long}
+    assert sum(record["calls"] for record in inner) == len(done.calls) - len(calls)
+
+
+@pytest.mark.odd("a client that no table knows has no address, and its response no id")
+def test_an_agent_in_the_programs_own_provider_rolls_over_there(run: Run) -> None:
+    """With the program's provider: real spans with real links; what it starts later belongs to the newest one."""
+    source = """
+from opentelemetry import trace
+from opentelemetry.sdk.trace import TracerProvider
+from opentelemetry.sdk.trace.export import SimpleSpanProcessor
+from opentelemetry.sdk.trace.export.in_memory_span_exporter import InMemorySpanExporter
+memory = InMemorySpanExporter()
+provider = TracerProvider()
+provider.add_span_processor(SimpleSpanProcessor(memory))
+trace.set_tracer_provider(provider)
+import time
+from hexr import hexr_agent, hexr_llm
+ask = hexr_llm(lambda model: {"usage": {"input_tokens": 1, "output_tokens": 2}}, provider="openai")
+around = trace.get_current_span()
+with hexr_agent("long"):
+    while len({each.context.trace_id for each in memory.get_finished_spans()}) < 3:
+        ask("gpt-4o")
+        with trace.get_tracer("own").start_as_current_span("step"):
+            pass
+assert trace.get_current_span() is around
+spans = memory.get_finished_spans()
+agents = [each for each in spans if each.name == "invoke_agent long"]
+for last, each in zip(agents, agents[1:]):
+    assert each.links[0].context.span_id == last.context.span_id and each.parent is None
+ids = {each.context.span_id for each in agents}
+assert all(each.parent.span_id in ids for each in spans if each not in agents)
+for step, call in zip([e for e in spans if e.name == "step"], [e for e in spans if e.name == "chat gpt-4o"]):
+    assert step.context.trace_id == call.context.trace_id
+assert sum(each.attributes["hexr.agent.llm_calls"] for each in agents) == len([e for e in spans if e.name == "chat gpt-4o"])
+print("ok")
+"""
+    done = run(source, HEXR_AGENT_ROLLOVER="0.02")
+    assert (done.out, done.err) == ("ok\n", "")
+
+
+HANDLES = """
+from anthropic import AnthropicVertex
+from google import genai
+from openai import AzureOpenAI, OpenAI
+from hexr import hexr_llm
+
+class Mine(OpenAI):
+    def __init__(self, name):
+        super().__init__()
+        self.name = name
+
+M = [{"role": "user", "content": "hi"}]
+mine = hexr_llm(Mine("own"), role="mine")
+assert isinstance(mine, Mine) and mine.name == "own" and mine.chat._client is mine
+mine.chat.completions.create(model="gpt-4o", messages=M)
+mine.chat.completions.with_raw_response.create(model="gpt-4o", messages=M).parse()
+again = hexr_llm(hexr_llm(OpenAI(), tenant="acme", role="first"), role="second")
+again.chat.completions.create(model="gpt-4o", messages=M)
+import asyncio
+asyncio.run(hexr_llm(genai.Client().aio, role="aio").models.generate_content(model="gemini-2.5-flash", contents="hi"))
+for client in (
+    AzureOpenAI(api_version="1", azure_endpoint="http://x.invalid", api_key="k"),
+    AnthropicVertex(region="r", project_id="p", access_token="t"),
+):
+    assert type(hexr_llm(client, role="x")).__mro__[1] is type(client)
+    assert hexr_llm(client, role="x").copy()._hexr_caller.role == "x"
+"""
+
+
+@needs_google_url
+def test_handles_of_every_kind_of_client_carry_their_role(run: Run) -> None:
+    """A subclass with its own `__init__`, raw responses, a handle of a handle, google's `aio`, Azure, Vertex."""
+    done = run(HANDLES)
+    assert (done.returncode, done.err) == (0, "")
+    seen = [(call.get("role"), call.get("tenant")) for call in done.calls]
+    assert seen == [("mine", None), ("mine", None), ("second", "acme"), ("aio", None)]

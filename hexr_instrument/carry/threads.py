@@ -10,6 +10,7 @@ from typing import Any
 from .. import context
 from ..context import Scope, put
 from ..guard import guarded
+from . import ticket
 from .ticket import Ticket
 
 _starting: dict[int, Scope] = {}
@@ -21,7 +22,7 @@ def start(original: Callable[[threading.Thread], None]) -> Callable[[threading.T
 
     @functools.wraps(original)
     def start(self: threading.Thread) -> None:
-        scope = context.current()
+        scope = guarded(context.carried)
         if scope is None:
             return original(self)
         _starting[id(self)] = scope
@@ -74,8 +75,7 @@ class Work:
 
     def __reduce__(self) -> tuple[Any, ...]:
         """A scope stays in its process: what travels is a ticket."""
-        invocation = self._scope.invocation
-        return _there, (self._function, Ticket(self._scope.caller, None if invocation is None else invocation.span))
+        return _there, (self._function, ticket.of(self._scope))
 
     def __repr__(self) -> str:
         """The function's."""
@@ -91,7 +91,7 @@ def submit(original: Callable[..., Any]) -> Callable[..., Any]:
 
     @functools.wraps(original)
     def submit(*args: Any, **kwargs: Any) -> Any:
-        scope = context.current()
+        scope = guarded(context.carried)
         if scope is None or len(args) < 2 or not callable(args[1]):
             return original(*args, **kwargs)
         put(None)
@@ -108,7 +108,7 @@ def pooled(original: Callable[..., Any]) -> Callable[..., Any]:
 
     @functools.wraps(original)
     def method(*args: Any, **kwargs: Any) -> Any:
-        scope = context.current()
+        scope = guarded(context.carried)
         if scope is None:
             return original(*args, **kwargs)
         if len(args) > 1 and callable(args[1]):

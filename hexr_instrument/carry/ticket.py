@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 from .. import context
@@ -46,7 +46,7 @@ class Elsewhere:
     span: Span
     entered: list[tuple[Callable[[Any], Any], Any]] = field(default_factory=list[tuple[Callable[[Any], Any], Any]])
 
-    def turn(self) -> None:
+    def turn(self, *, billed: bool = False) -> None:
         """Rolls over where it runs."""
 
     def add(self, call: object) -> None:
@@ -58,11 +58,18 @@ class Elsewhere:
 
 def here() -> Ticket | None:
     """The ticket of whoever calls here; None where no scope says."""
-    scope = context.current()
+    scope = context.carried()
     if scope is None:
         return None
     span = None if context.parent is None else guarded(context.parent)
-    return Ticket(scope.caller, span)
+    return Ticket(of(scope).caller, span)
+
+
+def of(scope: Scope) -> Ticket:
+    """The ticket of a scope, under its agent's span."""
+    caller, invocation = scope.caller, scope.invocation
+    caller = caller if caller.role is not None else replace(caller, role=scope.running)
+    return Ticket(caller, None if invocation is None else invocation.span)
 
 
 def said(ticket: Ticket) -> dict[str, Any]:

@@ -9,11 +9,31 @@ from ..call import REGISTRATION
 
 
 def handle(client: Any) -> Any:
-    """A copy on the same transport; its own copies keep its registration."""
-    made: Any = client.copy()
-    kind: Any = made.__class__
+    """A copy on the same transport, with what the program has set on the client; its own copies keep its registration.
+
+    A class of the program's own with another `__init__` cannot be copied by the SDK: of its client the parts are taken.
+    """
+    kind: Any = client.__class__
+    own = kind.__init__.__module__.partition(".")[0] in SDKS
+    made: Any = client.copy() if own else object.__new__(kind)
+    for name, value in client.__dict__.items():
+        if name in made.__dict__:
+            continue
+        if not _is_part(value, client):
+            made.__dict__[name] = value
+        elif not hasattr(kind, name):  # versions that make all resources at once
+            made.__dict__[name] = type(value)(made)
     made.__class__ = _handle_class(kind)
     return made
+
+
+SDKS = ("openai", "anthropic")
+"""Packages whose own `__init__` takes what their `copy()` gives."""
+
+
+def _is_part(value: Any, client: Any) -> bool:
+    """Whether a value is a resource that was made for this client: another one makes its own."""
+    return getattr(value, "_client", None) is client
 
 
 @lru_cache(maxsize=64)
