@@ -1,19 +1,20 @@
-"""The command: launches a program with recording on, or runs one of the tools. Launching imports no library."""
+"""The command: launches a program with recording on, or runs one of the tools.
+
+Launching imports no library, and of Python's own next to nothing: it stands before every start of the program.
+"""
 
 from __future__ import annotations
 
-import contextlib
 import errno
 import os
-import shlex
-import shutil
-import signal
 import sys
-from collections.abc import Mapping, Sequence
-from pathlib import Path
-from typing import NoReturn
 
 from .boot import boot_directory, environment, refusal
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+    from typing import Any, NoReturn
 
 __all__ = ["boot_directory", "environment", "main"]
 
@@ -144,14 +145,19 @@ def _given(environ: Mapping[str, str]) -> dict[str, str]:
     """The environment as this process was given it: in the C locale, Python has set LC_CTYPE by itself (PEP 538)."""
     given = dict(environ)
     if "LC_CTYPE" in given:
-        with contextlib.suppress(OSError):
-            block = Path("/proc/self/environ").read_bytes()
+        try:
+            with open("/proc/self/environ", "rb") as file:
+                block = file.read()
             if not any(each.startswith(b"LC_CTYPE=") for each in block.split(b"\0")):
                 del given["LC_CTYPE"]
+        except OSError:
+            pass
     return given
 
 
 def _print_environment(settings: Mapping[str, str]) -> int:
+    import shlex  # noqa: PLC0415  (not for a launch)
+
     changed = {**settings, "PYTHONPATH": environment(os.environ, {})["PYTHONPATH"]}
     for name, value in sorted(changed.items()):
         sys.stdout.write(f"export {name}={shlex.quote(value)}\n")
@@ -160,13 +166,20 @@ def _print_environment(settings: Mapping[str, str]) -> int:
 
 def _find(command: str, environ: Mapping[str, str]) -> tuple[str | None, int]:
     """The path that a shell would execute, or None with the status that it would exit with."""
-    if path := shutil.which(command, path=environ.get("PATH")):
-        return path, 0
+    if os.name == "nt":
+        import shutil  # noqa: PLC0415  (knows of PATHEXT)
+
+        path = shutil.which(command, path=environ.get("PATH"))
+        return path, 0 if path else 127
     if os.path.dirname(command):
-        return None, 126 if os.path.exists(command) else 127
-    folders = environ.get("PATH", os.defpath).split(os.pathsep)
-    found = any(os.path.isfile(os.path.join(folder, command)) for folder in folders)
-    return None, 126 if found else 127
+        candidates = [command]
+    else:
+        candidates = [os.path.join(folder, command) for folder in environ.get("PATH", os.defpath).split(os.pathsep)]
+    for path in candidates:
+        if os.path.isfile(path) and os.access(path, os.X_OK):
+            return path, 0
+    there = os.path.exists if os.path.dirname(command) else os.path.isfile
+    return None, 126 if any(map(there, candidates)) else 127
 
 
 def _warn_of_stranger(command: str, path: str) -> None:
@@ -198,6 +211,7 @@ def _execute(path: str, arguments: list[str], environ: dict[str, str]) -> NoRetu
     """Becomes the program: same process, same signals, same streams."""
     sys.stdout.flush()
     sys.stderr.flush()
+    signal: Any = __import__("_signal")  # what `signal` is made of, without its enumerations
     for name in ("SIGPIPE", "SIGXFSZ"):  # Python ignores these, and what is ignored stays so in the program
         if hasattr(signal, name):
             signal.signal(getattr(signal, name), signal.SIG_DFL)
@@ -220,6 +234,7 @@ def _refusal(path: str, error: OSError) -> str:
 
 def _run_child(path: str, arguments: list[str], environ: dict[str, str], *, report: bool) -> int:
     """Runs the program as a child: for the report at its end, and where there is no exec."""
+    import signal  # noqa: PLC0415  (likewise)
     import subprocess  # noqa: PLC0415  (only the report needs a child)
 
     child: subprocess.Popen[bytes] | None = None
@@ -268,10 +283,14 @@ def _run_child(path: str, arguments: list[str], environ: dict[str, str], *, repo
 
 def _end_as(status: int) -> NoReturn:
     """Ends with a child's status; killed by the same signal, if that is how it ended."""
+    import signal  # noqa: PLC0415  (likewise)
+
     sys.stdout.flush()
     if status < 0:
-        with contextlib.suppress(OSError, ValueError):  # SIGKILL has no handler to put back
+        try:
             signal.signal(-status, signal.SIG_DFL)
+        except (OSError, ValueError):  # SIGKILL has no handler to put back
+            pass
         os.kill(os.getpid(), -status)
         status = 128 - status
     sys.exit(status)

@@ -163,9 +163,9 @@ SITUATIONS = (
     ),
     Situation(
         29,
-        "`os.fork()` before any LLM call on 3.12+",
+        "`os.fork()` before and after LLM calls on 3.12+",
         "no DeprecationWarning",
-        "company::a_fork_before_any_call_warns_of_nothing",
+        "company::a_fork_before_any_call_warns_of_nothing exits::a_fork_finds_no_thread_of_ours",
     ),
     Situation(
         30,
@@ -356,7 +356,7 @@ SITUATIONS = (
         63,
         "SIGTERM under uvicorn/hypercorn/`uvicorn --workers`/gunicorn",
         "delivered",
-        "servers::a_web_server_that_is_stopped_has_delivered_every_call",
+        "servers::a_web_server_that_is_stopped_has_delivered_every_call company::hypercorn_that_is_stopped_has_delivered_every_call",
     ),
     Situation(
         64,
@@ -398,7 +398,7 @@ SITUATIONS = (
         70,
         "collector refused, black hole, hanging, 503, 429 with Retry-After, slow, 0 to 10,000 spans",
         "exit within the budget, nothing lost",
-        "delivery::a_program_ends_within_its_budget_whatever_the_collector_does delivery::a_backend_that_asks_for_time_is_left_alone",
+        "delivery::a_program_ends_within_its_budget_whatever_the_collector_does delivery::processes_share_one_exit_budget delivery::a_backend_that_asks_for_time_is_left_alone",
     ),
     Situation(71, "no LLM call made", "exit adds <= 1 ms", "exits::no_call_means_no_thread_and_no_wait"),
     Situation(

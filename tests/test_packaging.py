@@ -175,7 +175,7 @@ def test_an_editable_install_copies_nothing(tmp_path: Path) -> None:
 
 def test_the_boot_folder_is_found() -> None:
     """From the repository, its own folder; from an install, the wheel's. It holds one file and is no package."""
-    found = boot_directory()
+    found = Path(boot_directory())
     assert [path.name for path in found.iterdir() if path.name != "__pycache__"] == ["sitecustomize.py"]
     import hexr_instrument
 
@@ -190,7 +190,7 @@ def test_the_boot_file_is_valid_from_python_2_7_on() -> None:
     old = [*sorted(pyenv.glob("versions/2.7*/bin/python")), *sorted(pyenv.glob("versions/3.[0-9].*/bin/python"))]
     if not old:
         pytest.skip("no old Python here")
-    path = str(boot_directory() / "sitecustomize.py")
+    path = str(Path(boot_directory()) / "sitecustomize.py")
     for interpreter in old:
         code = "import sys; compile(open(sys.argv[1]).read(), 'boot', 'exec')"
         done = subprocess.run([interpreter, "-c", code, path], capture_output=True, text=True, timeout=60)

@@ -125,7 +125,7 @@ def _program(config: Config, environ: Mapping[str, str]) -> Section:
     section = Section("Program")
     section.data = {"version": package_version(), "python": platform.python_version(), "executable": sys.executable}
     section.ok(f"hexr-instrument {package_version()} on Python {platform.python_version()}, {sys.executable}")
-    folder = boot.boot_directory()
+    folder = Path(boot.boot_directory())
     here = on_python_path(folder, environ)
     section.data |= {"boot": str(folder), "on_pythonpath": here, "disabled": config.disabled}
     if config.disabled:
