@@ -250,12 +250,7 @@ class Recorder:
         response = attempt(live.blame, call.request.format.response, payload) or Response()
         response.service_tier = response.service_tier or call.request.tier
         response.model = response.model or call.request.served
-<<<<<<< HEAD
-        size, quality = response.grade
-        asked = call.request.parameters
-=======
         (size, quality), asked = response.grade, call.request.parameters
->>>>>>> three
         response.grade = (size or asked.get("size"), quality or asked.get("quality"))
         call.response = response
         if response.error is not None:

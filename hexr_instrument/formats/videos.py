@@ -6,16 +6,12 @@ from dataclasses import replace
 from typing import Any
 
 from ..call import Format, Response, Usage, text
-<<<<<<< HEAD
-from ._json import texts
-=======
->>>>>>> three
 from .parts import media
 
 
 def request(body: Any) -> dict[str, Any]:
-    """A video has no parameters that the conventions know; a price by the second depends on its size."""
-    return texts(body, {"size": "size"})
+    """The size that is asked for; the conventions know no parameters of videos."""
+    return {"size": size} if (size := text(body, "size")) else {}
 
 
 def response(payload: Any) -> Response:
