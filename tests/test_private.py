@@ -18,7 +18,8 @@ from test_secrets import Sink, sink
 
 from hexr_instrument import health, private
 from hexr_instrument.boot import boot_directory
-from hexr_instrument.config import Config, endpoint
+from hexr_instrument.config import Config
+from hexr_instrument.endpoints import endpoint
 from hexr_instrument.demo.providers import ProviderServer
 
 __all__ = ["sink"]

@@ -10,7 +10,8 @@ from datetime import timezone
 from typing import Any
 
 from ... import health, private, redact
-from ...config import Config, endpoint
+from ...config import Config
+from ...endpoints import endpoint
 from ...outbox import WAITING_BYTES, WAITING_SECONDS
 from ...store import DATABASE, Store, StoreError
 from .. import iso, moment, plain
