@@ -11,18 +11,20 @@ import os
 import threading
 import time
 from collections import deque
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from queue import Empty, SimpleQueue
 from random import Random
 from typing import TYPE_CHECKING, Any
 
-from . import exits, forks, health, outbox, signals
+from . import exits, forks, health, metrics, outbox, signals
 from .config import Config
 from .guard import guarded, say
 from .journal import Journal, Segment, header_of, read
 
 if TYPE_CHECKING:
     from .export import Exporter, Outcome
+    from .metrics.work import Metrics
 
 SEND_DELAY = 1.0
 """Seconds between two deliveries."""
@@ -41,6 +43,8 @@ ORPHAN_SECONDS = 30.0
 ORPHANS = 10
 """How many of their segments it delivers before it looks after its own again."""
 PRUNE_SECONDS = 3600
+MEASURED = 16384
+"""Measurements that wait for the thread; the oldest give way."""
 FORK_SECONDS = 0.3
 """How long a fork may wait for what is being delivered, so that no thread of ours runs beside it."""
 
@@ -48,20 +52,35 @@ FORK_SECONDS = 0.3
 class Worker:
     """Delivery of one process."""
 
-    def __init__(self, config: Config, journal: Journal) -> None:
-        """Starts nothing yet."""
+    def __init__(
+        self, config: Config, journal: Journal, resource: Callable[[], Mapping[str, Any]] = dict[str, Any]
+    ) -> None:
+        """Starts nothing yet.
+
+        Args:
+            config: What the environment says.
+            journal: Where the records are.
+            resource: The resource's attributes, for the metrics of this process.
+        """
         self._config = config
         self._journal = journal
+        self._resource = resource
         self._jitter = Random()  # noqa: S311  (the program's own `random` is left alone)
         self._loading = threading.Lock()
-        """Held while the thread imports: a fork in the middle of an import would leave the child with its lock."""
+        """Held while the thread imports, or records on the program's own meter provider: a fork in the middle would
+        leave the child with a lock that nobody gives back."""
         self._fork_held = False
         self.spans: deque[Any] = deque(maxlen=2048)
         """Finished spans of the lazy global provider: the program's own, beside our records."""
+        self.measured: deque[Any] = deque(maxlen=MEASURED)
+        """What the metrics still have to count."""
+        self.lazy_meters: Any = None
+        """The lazy global meter provider, where one was set."""
+        self._metrics: Metrics | None = None
         self.generation = 0
         """How many forks lie behind: what was begun in another generation is another process's to end."""
         self._fresh()
-        if config.exports:
+        if config.delivers:
             exits.watch(self, self._await_loading)
         if hasattr(os, "register_at_fork"):
             os.register_at_fork(before=self._before_fork, after_in_parent=self._forked, after_in_child=self._child)
@@ -90,6 +109,9 @@ class Worker:
         self._ingested: int = 0
         self._store_refused = False
         self._lost: dict[str, int] = {}
+        self._flushes = self._flushed = 0
+        """How often metrics were asked for before they are due, and how often they were sent then."""
+        self._refused: set[str] = set()
 
     def notify(self, size: int) -> None:
         """Says that a record was appended; `size` is the segment's size in bytes, 0 for a record in memory."""
@@ -102,6 +124,55 @@ class Worker:
         if self._thread is None:
             self._run()
 
+    # -- metrics
+
+    def meters(self) -> bool:
+        """Whether there is anybody to measure calls for."""
+        return bool(self._config.metrics) or metrics.theirs() is not None
+
+    def measure(self, record: Mapping[str, Any], gaps: list[int] | None = None) -> None:
+        """Takes a finished record for the metrics, where there are any.
+
+        Args:
+            record: The record.
+            gaps: Nanoseconds between the chunks of a stream.
+        """
+        if self.meters():
+            kept = {name: value for name, value in record.items() if name != "content"}
+            self.put(kept | {"gaps": gaps} if gaps else kept)
+
+    def put(self, measured: Any) -> None:
+        """Takes a record, a measurement of the program's own, or None to be woken; never waits."""
+        self.measured.append(measured)
+        if self._thread is None:
+            self._run()
+            self._wake.put(None)
+        elif len(self.measured) == MEASURED // 4:
+            self._wake.put(None)
+
+    def _count(self) -> None:
+        """Records what was measured."""
+        if self.measured:
+            if self._metrics is None:
+                with self._loading:
+                    from .metrics.work import Metrics  # noqa: PLC0415  (the metrics API is loaded in this thread)
+
+                    self._metrics = Metrics(self._config, self.measured, self._resource, self.lazy_meters)
+            self._metrics.drain(self._loading)
+
+    def _meter(self) -> None:
+        """Sends the metrics that are due; those of a thread that is about to end are."""
+        wanted = self._flushes
+        now = wanted > self._flushed or self._stopping or self._asked is not None
+        if self._metrics is not None:
+            if self._exporter is not None:
+                self._exporter.quiet()
+            for reason, count in self._metrics.export(now=now).items():
+                if reason not in self._refused:  # once a process: the next export says the same
+                    self._refused.add(reason)
+                    health.note(self._config.store, "metrics", reason, count)
+        self._flushed = wanted
+
     def _run(self) -> None:
         with self._start:
             if self._thread is None and not self._stopping:
@@ -111,12 +182,12 @@ class Worker:
                 except RuntimeError:  # no threads here (subinterpreter, exit, limit): the disk keeps the calls
                     return
                 self._thread = thread
-                if self._config.exports:
+                if self._config.delivers:
                     guarded(signals.watch)
 
     def _loop(self) -> None:
         ended, wake = self._ended, self._wake
-        if self._config.exports:
+        if self._config.delivers:
             guarded(self._load)
         while not self._stopping:
             if self._asked is None:
@@ -130,10 +201,12 @@ class Worker:
         ended.set()
 
     def _cycle(self) -> None:
+        guarded(self._count)
         if self._config.exports:
-            self._export()
+            guarded(self._export)
         if self._config.keep:
-            self._ingest()
+            guarded(self._ingest)
+        self._meter()
 
     # -- the local store
 
@@ -197,6 +270,8 @@ class Worker:
 
                 if self._exporter is None:
                     self._exporter = Exporter(self._config)
+                    if self._config.metrics:
+                        pass
                 self._exporter.begin()
         finally:
             loaded.set()
@@ -321,21 +396,25 @@ class Worker:
         if self._config.exports and self._waits():
             self._orphans_at = 0.0
             self._run()
+        elif self.measured:
+            self._run()
         return self._hasten(timeout)
 
     def _hasten(self, timeout: float) -> bool:
         deadline = time.monotonic() + timeout
-        if not self._config.exports:
-            return True
         before = self._begun
         self._retry_at = 0.0
+        self._flushes = wanted = self._flushes + 1
         self._wake.put(None)
-        while self._waits() and self._thread is not None:
-            failed = self._attempted > before and self._failures
-            if failed or not self._not_before <= time.monotonic() < deadline:
+        while self._thread is not None and not self._ended.is_set():
+            waits = self._config.exports and self._waits()
+            if not waits and not self.measured and self._flushed >= wanted:
+                return True
+            failed = waits and ((self._attempted > before and self._failures) or time.monotonic() < self._not_before)
+            if failed or time.monotonic() >= deadline:
                 return False
             time.sleep(0.005)
-        return not self._waits()
+        return not (self._config.exports and self._waits())
 
     def _waits(self) -> bool:
         """Whether anything of this process is still to be delivered, by whichever process."""
@@ -417,6 +496,8 @@ class Worker:
         self._put_away()
         if lost := len(self._journal.memory):
             health.note(self._config.store, "dropped", "in memory only, at the end of the process", lost)
+        if self._metrics is not None:
+            self._metrics.shutdown()
         if self._exporter is not None:
             self._exporter.shutdown()
 
@@ -425,7 +506,9 @@ class Worker:
         with self._start:
             if (asked := self._asked) is None:
                 return False
-            if self._behind():
+            if self.measured:
+                return False
+            if self._config.exports and self._behind():
                 if not self._stopping and time.monotonic() >= max(self._retry_at, self._not_before):
                     return False  # it has not been tried
                 if self.spans or self._journal.memory:
@@ -437,6 +520,8 @@ class Worker:
                     self._left.append(ended.path)
                     self._orphans_at = 0.0
             self._put_away()
+            if self._metrics is not None:
+                self._metrics.rest()
             if self._exporter is not None:
                 self._exporter.rest()
             self._thread = None
@@ -448,12 +533,12 @@ class Worker:
         if thread not in (None, threading.current_thread()) and forks.alone(thread, signals.watcher()):
             guarded(self._end_threads, thread)
         self._fork_held = self._loading.acquire(timeout=5)
-        if self._config.exports:
+        if self._config.delivers:
             exits.before_fork(self)
 
     def _end_threads(self, thread: threading.Thread) -> None:
         """Ends our threads where that takes no time; they come back with the next call, or flush."""
-        if self._config.exports:
+        if self._config.delivers:
             self._loaded.wait(5)
         asked = self._asked = threading.Event()
         self._wake.put(None)
@@ -474,4 +559,7 @@ class Worker:
         self._loading = threading.Lock()
         self._fresh()
         self.spans.clear()
+        self.measured.clear()
+        if self._metrics is not None:
+            guarded(self._metrics.after_fork)
         self._journal.after_fork()

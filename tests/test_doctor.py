@@ -19,8 +19,8 @@ from support import Run, clean_environment
 from hexr_instrument import health, pricing
 from hexr_instrument.boot import boot_directory
 from hexr_instrument.config import Config
-from hexr_instrument.endpoints import Endpoint
 from hexr_instrument.demo.receiver import OtlpReceiver
+from hexr_instrument.endpoints import Endpoint
 from hexr_instrument.report import doctor
 from hexr_instrument.report.doctor import delivery, frameworks, probe, sdks
 from hexr_instrument.store import Store

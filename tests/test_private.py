@@ -19,8 +19,8 @@ from test_secrets import Sink, sink
 from hexr_instrument import health, private
 from hexr_instrument.boot import boot_directory
 from hexr_instrument.config import Config
-from hexr_instrument.endpoints import endpoint
 from hexr_instrument.demo.providers import ProviderServer
+from hexr_instrument.endpoints import endpoint
 
 __all__ = ["sink"]
 root = pytest.mark.skipif(not hasattr(os, "geteuid") or os.geteuid() != 0, reason="only root can give a file away")

@@ -82,16 +82,16 @@ class Exporter:
         self._events = _events_of(config)
         self._resources: dict[str, Resource] = {}
         self._thread = 0
-        _keep_random_alone()
+        keep_random_alone()
 
     def begin(self) -> None:
         """Takes up work in this thread, whose requests are nobody's telemetry."""
         self._thread = threading.get_ident()
-        self._quiet()
+        self.quiet()
         otel.attach(otel.set_value(_SUPPRESS_INSTRUMENTATION_KEY, True))
         otel.attach(otel.set_value(_SUPPRESS_HTTP_INSTRUMENTATION_KEY, True))
 
-    def _quiet(self) -> None:
+    def quiet(self) -> None:
         """Keeps the exporters' warnings of this thread out of the program's log: a collector that is down is normal."""
         for name in list(logging.root.manager.loggerDict):
             if name.startswith(("opentelemetry.exporter", "urllib3")):
@@ -186,7 +186,7 @@ def _deliver(sink: Sink, batch: Sequence[Any], outcome: Outcome) -> None:
         outcome.lose(answer.reason, len(batch))
 
 
-def _keep_random_alone() -> None:
+def keep_random_alone() -> None:
     """Gives the official exporters a source of jitter of their own: theirs draws from the program's `random`."""
     for name, module in list(sys.modules.items()):
         if name.startswith("opentelemetry.exporter.") and getattr(module, "random", None) is random:
