@@ -1,7 +1,7 @@
 """Our own meter provider, and the official metric exporters behind it. Loads the OpenTelemetry metrics SDK.
 
 Collection is the worker's, not a thread's of the SDK. A cumulative series that is new is sent twice, first as the zero
-that it was at the collection before: `increase()` of Prometheus counts what is between two samples, and a process that
+that it was when it began: `increase()` of Prometheus counts what is between two samples, and a process that
 makes its calls before its first export would add nothing.
 """
 
@@ -95,7 +95,6 @@ class _Pushed:
         self._waiting: deque[MetricsData] = deque(maxlen=_WAITING)
         self._seen: set[Any] = set()
         """The series of which something has been sent."""
-        self._collected_at = 0
         self._not_before = 0.0
 
     def export(self, outcome: Outcome) -> None:
@@ -130,26 +129,23 @@ class _Pushed:
                 return True
             outcome.lose("partial success", answer.rejected)
         self._seen.update(fresh)
-        self._collected_at = max(
-            (point.time_unix_nano for _, _, metric in _metrics(data) for point in metric.data.data_points),
-            default=self._collected_at,
-        )
         return True
 
     def _zero(self, metric: Any, point: Any, fresh: set[Any]) -> Any:
-        """What a new cumulative series was at the collection before, or None."""
+        """What a new cumulative series was when it began, at least a millisecond before its first value; or None."""
         if getattr(metric.data, "aggregation_temporality", None) is not AggregationTemporality.CUMULATIVE:
             return None
         key = (metric.name, tuple(sorted(point.attributes.items())))
         if key in self._seen:
             return None
-        at = max(point.start_time_unix_nano, self._collected_at)
+        at = min(point.start_time_unix_nano, point.time_unix_nano - 1_000_000)
+        began = {"start_time_unix_nano": at, "time_unix_nano": at, "exemplars": []}
         fresh.add(key)
         if isinstance(metric.data, sdk.Sum) and metric.data.is_monotonic:
-            return replace(point, time_unix_nano=at, value=0, exemplars=[])
+            return replace(point, value=0, **began)
         if isinstance(metric.data, sdk.Histogram):
             none = [0] * len(point.bucket_counts)
-            return replace(point, time_unix_nano=at, count=0, sum=0, bucket_counts=none, min=0, max=0, exemplars=[])
+            return replace(point, count=0, sum=0, bucket_counts=none, min=0, max=0, **began)
         return None
 
 

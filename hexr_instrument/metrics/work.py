@@ -97,15 +97,18 @@ class Metrics:
                 found = self._queue.popleft()
             except IndexError:  # a collection was quicker
                 return
-            if type(found) is dict:
-                guarded(self._measure, found, self._instruments)
-            elif found is not None:
-                guarded(_again, provider, found)
+            if found is not None:
+                guarded(self._measure if type(found) is dict else self._again, found, self._instruments)
 
     def _measure(self, record: Mapping[str, Any], instruments: Instruments) -> None:
         inside = around(record)
         for metric, value, attributes in self._points.of(record):
             instruments.record(metric, value, attributes, inside)
+
+    def _again(self, found: tuple[Any, ...], instruments: Instruments) -> None:
+        """Records what the program measured, now that there is a provider."""
+        instrument, method, *measured = found
+        getattr(instrument.on(instruments.provider), method)(*measured)
 
     def _folded(self) -> Mapping[str, int]:
         """Asked by a collection, which so finds every call that has ended, whichever thread makes it."""
@@ -152,9 +155,3 @@ class Metrics:
         """Ends the exporters."""
         if self._own is not None:
             self._own.shutdown()
-
-
-def _again(provider: Any, found: Any) -> None:
-    """Records what the program measured, now that there is a provider."""
-    instrument, method, *measured = found
-    getattr(instrument.on(provider), method)(*measured)
