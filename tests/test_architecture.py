@@ -138,6 +138,7 @@ RULES: dict[str, set[str]] = {
         "frameworks",
         "endpoints",
         "health",
+        "metrics",
         "names",
         "outbox",
         "pricing",
