@@ -82,7 +82,7 @@ def test_every_wrong_value_is_named() -> None:
     """Several wrong values are several lines, and the right ones beside them count."""
     found = Config.from_env({name: values[0] for name, values in WRONG.items()} | {"HEXR_AGENT_NAME": "crew"})
     named = [line.partition("=")[0] for line in found.complaints]
-    assert sorted(named) == sorted(WRONG)
+    assert sorted(named) == sorted(set(WRONG) - {"OTEL_EXPORTER_OTLP_ENDPOINT"})  # those for one signal hide it
     assert found.agent == "crew"
 
 
