@@ -450,6 +450,8 @@ class Config:
     """Host and port of the page that Prometheus scrapes."""
     destination: str | None
     """A fingerprint of the endpoint that waiting calls are meant for; holds no credential."""
+    events_destination: str | None
+    """The same for events alone, where spans go too: they wait for each other no longer than a batch."""
     budget: str | None
     """What HEXR_BUDGET says, unread."""
     prices: str | None
@@ -549,6 +551,7 @@ class Config:
                 read("OTEL_EXPORTER_PROMETHEUS_PORT", _port, 9464),
             ),
             destination=endpoints.destination(exporters, protocol, events, logs_protocol, env),
+            events_destination=endpoints.destination((), protocol, events, logs_protocol, env) if exporters else None,
             budget=env.get("HEXR_BUDGET", "").strip() or None,
             prices=read("HEXR_PRICES", _path, None),
             models=read("HEXR_MODEL_MAP", _models, ()),

@@ -101,6 +101,7 @@ class Worker:
         self._exit_by = 0.0
         self._start = threading.RLock()
         self._exporter: Exporter | None = None
+        self._aside = outbox.Aside(self._journal.directory, self._config.events_destination)
         self._position: tuple[Path, int] | None = None
         self._failures = 0
         self._begun = self._attempted = 0
@@ -276,8 +277,10 @@ class Worker:
         finally:
             loaded.set()
 
-    def _took(self, outcome: Outcome) -> bool:
-        """Whether nothing of a batch has to wait; what is lost is counted."""
+    def _took(self, outcome: Outcome, header: Mapping[str, Any] | None = None) -> bool:
+        """Whether nothing of a batch has to wait here; what is lost is counted, events that wait are put aside."""
+        if outcome.aside and not self._aside.keep(outcome.aside, header or {"v": outbox.VERSION, "kind": "segment"}):
+            outcome.lose("events: cannot be kept", len(outcome.aside))
         for reason, count in outcome.lost.items():
             self._lost[reason] = self._lost.get(reason, 0) + count
         if outcome.wait:
@@ -317,8 +320,8 @@ class Worker:
                 ended.close()  # it waits with the others, and is bounded with them
         return delivered
 
-    def _send(self, path: Path, offset: int) -> tuple[int, bool]:
-        """Exports a segment's records from `offset` on.
+    def _send(self, path: Path, offset: int, *, events: bool = False) -> tuple[int, bool]:
+        """Exports a segment's records from `offset` on, or their events alone.
 
         Returns:
             The offset behind the last one that needs not wait, and whether that is all that was there.
@@ -333,7 +336,8 @@ class Worker:
             if end == offset:
                 break
             for at in range(0, len(batch), BATCH):
-                if not self._took(exporter.records(batch[at : at + BATCH], header)):
+                send = exporter.events if events else exporter.records
+                if not self._took(send(batch[at : at + BATCH], header), header):
                     return offset, False
             offset = end
             with contextlib.suppress(OSError):  # a full disk: what was sent twice has the same ids
@@ -351,6 +355,7 @@ class Worker:
         guarded(outbox.bound, self._config.store, self._journal.directory, self._take_in)
         if not deliver:
             return
+        self._look_after_events()
         for number, (path, kept) in enumerate(outbox.closed(self._journal.directory, self._config.destination)):
             if number == ORPHANS and not self._stopping:
                 self._orphans_at = 0.0
@@ -366,6 +371,15 @@ class Worker:
         health.note(
             self._config.store, "dropped", "damaged line in the journal", lines, destination=self._config.destination
         )
+
+    def _look_after_events(self) -> None:
+        """Delivers the events that had to wait when their spans were taken."""
+        self._aside.close()
+        if self._config.events_destination is not None:
+            for path, _ in outbox.closed(self._journal.directory, self._config.events_destination):
+                if not self._send(path, outbox.taken(path), events=True)[1]:
+                    return
+                outbox.remove(path)
 
     def _retire(self, segment: Segment) -> None:
         if self._send(segment.path, outbox.taken(segment.path))[1]:
@@ -494,6 +508,7 @@ class Worker:
     def _clean(self) -> None:
         """Leaves nothing behind at the end that has been delivered."""
         self._put_away()
+        self._aside.close()
         if lost := len(self._journal.memory):
             health.note(self._config.store, "dropped", "in memory only, at the end of the process", lost)
         if self._metrics is not None:
@@ -520,6 +535,7 @@ class Worker:
                     self._left.append(ended.path)
                     self._orphans_at = 0.0
             self._put_away()
+            self._aside.close()
             if self._metrics is not None:
                 self._metrics.rest()
             if self._exporter is not None:
@@ -557,6 +573,7 @@ class Worker:
     def _child(self) -> None:
         self.generation += 1
         self._loading = threading.Lock()
+        self._aside.close()
         self._fresh()
         self.spans.clear()
         self.measured.clear()

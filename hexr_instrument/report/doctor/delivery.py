@@ -178,12 +178,16 @@ def _waiting(
     age = 0 if oldest is None else max(0, time.time_ns() - oldest)
     where = {None: "store", config.destination: "endpoint"}.get(destination, "another endpoint")
     section.data["waiting"].append({"for": where, "calls": calls, "bytes": held, "oldest": iso(oldest)})
-    many = "1 call waits" if calls == 1 else f"{calls:,} calls wait"
+    events = destination is not None and destination == config.events_destination
+    one = "event" if events else "call"
+    many = f"1 {one} waits" if calls == 1 else f"{calls:,} {one}s wait"
     what = f"{many} ({size(held)}, the oldest {span(age / 1e9)})"
     if destination is None:
         section.ok(f"{what} in the journal, for the next `costs`")
         return
-    whose = "the endpoint" if destination == config.destination else "another endpoint than this environment's"
+    whose = (
+        "the endpoint" if events or destination == config.destination else "another endpoint than this environment's"
+    )
     if held > WAITING_BYTES * 0.8 or age > WAITING_SECONDS * 10**9 / 2:
         section.problem(f"{what} for {whose}: beyond 48 h or 50 MiB the oldest are dropped")
     else:
