@@ -142,7 +142,7 @@ class Invocation:
         record = self._record(error)
         trace_id, span_id, sampled = self.span
         ids: dict[str, Any] = {"id": f"{span_id:016x}", "trace": f"{trace_id:032x}", "sampled": sampled}
-        self._recorder.worker.measure(record | ids)
+        self._recorder.worker.metrics.measure(record | ids)
         if self._theirs is not None:
             self._theirs.set_attributes(telemetry.attributes(record))
             if error is not None:

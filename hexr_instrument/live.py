@@ -75,7 +75,7 @@ class Live:
         """What counts the faults of this call's provider."""
         self.faulty = False
         """Whether a step of ours failed in this call."""
-        self.gaps: list[int] | None = [] if call.request.stream and recorder.worker.meters() else None
+        self.gaps: list[int] | None = [] if call.request.stream and recorder.worker.metrics.wanted() else None
         """Nanoseconds between the chunks of a stream, where they are measured."""
         self.chunk_at = 0
         self.unread = False

@@ -17,11 +17,11 @@ from .recorder import Recorder
 
 def offer_meters(recorder: Recorder) -> None:
     """Sets the lazy global meter provider, if metrics go somewhere and there is no other."""
-    worker = recorder.worker
-    if recorder.config.metrics and worker.lazy_meters is None:
+    waiting = recorder.worker.metrics
+    if recorder.config.metrics and waiting.lazy is None:
         from .metrics import lazy  # noqa: PLC0415  (the metrics API is loaded where there are metrics)
 
-        worker.lazy_meters = lazy.offer(worker.put, worker.flush)
+        waiting.lazy = lazy.offer(waiting.put, recorder.worker.flush)
 
 
 def offer_provider(recorder: Recorder) -> None:

@@ -145,7 +145,7 @@ class Recorder:
         caller = self.caller(registered, context.current())
         refusal = self.budgets.refusal(caller)
         if refusal is not None:
-            self.worker.measure({"kind": "refused", "budget": refusal.rule, **telemetry.of_caller(caller)})
+            self.worker.metrics.measure({"kind": "refused", "budget": refusal.rule, **telemetry.of_caller(caller)})
         return refusal
 
     def begin(
@@ -268,7 +268,7 @@ class Recorder:
         if live.span is not None:
             record["span"] = "theirs"
         self.keep(record)
-        self.worker.measure(record, live.gaps)
+        self.worker.metrics.measure(record, live.gaps)
         if live.invocation is not None and not fetched:
             live.invocation.add(call)
         if live.span is not None:

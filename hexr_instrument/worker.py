@@ -17,14 +17,14 @@ from queue import Empty, SimpleQueue
 from random import Random
 from typing import TYPE_CHECKING, Any
 
-from . import exits, forks, health, metrics, outbox, signals
+from . import exits, forks, health, outbox, signals
 from .config import Config
 from .guard import guarded, say
 from .journal import Journal, Segment, header_of, read
+from .metrics.queue import Queue
 
 if TYPE_CHECKING:
     from .export import Exporter, Outcome
-    from .metrics.work import Metrics
 
 SEND_DELAY = 1.0
 """Seconds between two deliveries."""
@@ -43,8 +43,6 @@ ORPHAN_SECONDS = 30.0
 ORPHANS = 10
 """How many of their segments it delivers before it looks after its own again."""
 PRUNE_SECONDS = 3600
-MEASURED = 16384
-"""Measurements that wait for the thread; the oldest give way."""
 FORK_SECONDS = 0.3
 """How long a fork may wait for what is being delivered, so that no thread of ours runs beside it."""
 
@@ -64,7 +62,6 @@ class Worker:
         """
         self._config = config
         self._journal = journal
-        self._resource = resource
         self._jitter = Random()  # noqa: S311  (the program's own `random` is left alone)
         self._loading = threading.Lock()
         """Held while the thread imports, or records on the program's own meter provider: a fork in the middle would
@@ -72,11 +69,8 @@ class Worker:
         self._fork_held = False
         self.spans: deque[Any] = deque(maxlen=2048)
         """Finished spans of the lazy global provider: the program's own, beside our records."""
-        self.measured: deque[Any] = deque(maxlen=MEASURED)
+        self.metrics = Queue(config, resource, self._come)
         """What the metrics still have to count."""
-        self.lazy_meters: Any = None
-        """The lazy global meter provider, where one was set."""
-        self._metrics: Metrics | None = None
         self.generation = 0
         """How many forks lie behind: what was begun in another generation is another process's to end."""
         self._fresh()
@@ -112,7 +106,6 @@ class Worker:
         self._lost: dict[str, int] = {}
         self._flushes = self._flushed = 0
         """How often metrics were asked for before they are due, and how often they were sent then."""
-        self._refused: set[str] = set()
 
     def notify(self, size: int) -> None:
         """Says that a record was appended; `size` is the segment's size in bytes, 0 for a record in memory."""
@@ -125,53 +118,22 @@ class Worker:
         if self._thread is None:
             self._run()
 
-    # -- metrics
-
-    def meters(self) -> bool:
-        """Whether there is anybody to measure calls for."""
-        return bool(self._config.metrics) or metrics.theirs() is not None
-
-    def measure(self, record: Mapping[str, Any], gaps: list[int] | None = None) -> None:
-        """Takes a finished record for the metrics, where there are any.
-
-        Args:
-            record: The record.
-            gaps: Nanoseconds between the chunks of a stream.
-        """
-        if self.meters():
-            kept = {name: value for name, value in record.items() if name != "content"}
-            self.put(kept | {"gaps": gaps} if gaps else kept)
-
-    def put(self, measured: Any) -> None:
-        """Takes a record, a measurement of the program's own, or None to be woken; never waits."""
-        self.measured.append(measured)
+    def _come(self, at_once: bool) -> None:  # noqa: FBT001  (what the queue of metrics asks)
+        """Has the thread run, started if need be."""
         if self._thread is None:
             self._run()
-            self._wake.put(None)
-        elif len(self.measured) == MEASURED // 4:
-            self._wake.put(None)
-
-    def _count(self) -> None:
-        """Records what was measured."""
-        if self.measured:
-            if self._metrics is None:
-                with self._loading:
-                    from .metrics.work import Metrics  # noqa: PLC0415  (the metrics API is loaded in this thread)
-
-                    self._metrics = Metrics(self._config, self.measured, self._resource, self.lazy_meters)
-            self._metrics.drain(self._loading)
+        elif not at_once:
+            return
+        self._wake.put(None)
 
     def _meter(self) -> None:
         """Sends the metrics that are due; those of a thread that is about to end are."""
         wanted = self._flushes
+        if self._exporter is not None and self._config.metrics:
+            self._exporter.quiet()
         now = wanted > self._flushed or self._stopping or self._asked is not None
-        if self._metrics is not None:
-            if self._exporter is not None:
-                self._exporter.quiet()
-            for reason, count in self._metrics.export(now=now).items():
-                if reason not in self._refused:  # once a process: the next export says the same
-                    self._refused.add(reason)
-                    health.note(self._config.store, "metrics", reason, count)
+        for reason, count in (guarded(self.metrics.send, now=now) or {}).items():
+            health.note(self._config.store, "metrics", reason, count)
         self._flushed = wanted
 
     def _run(self) -> None:
@@ -202,7 +164,7 @@ class Worker:
         ended.set()
 
     def _cycle(self) -> None:
-        guarded(self._count)
+        guarded(self.metrics.count, self._loading)
         if self._config.exports:
             guarded(self._export)
         if self._config.keep:
@@ -410,7 +372,7 @@ class Worker:
         if self._config.exports and self._waits():
             self._orphans_at = 0.0
             self._run()
-        elif self.measured:
+        elif self.metrics:
             self._run()
         return self._hasten(timeout)
 
@@ -422,7 +384,7 @@ class Worker:
         self._wake.put(None)
         while self._thread is not None and not self._ended.is_set():
             waits = self._config.exports and self._waits()
-            if not waits and not self.measured and self._flushed >= wanted:
+            if not waits and not self.metrics and self._flushed >= wanted:
                 return True
             failed = waits and ((self._attempted > before and self._failures) or time.monotonic() < self._not_before)
             if failed or time.monotonic() >= deadline:
@@ -511,8 +473,7 @@ class Worker:
         self._aside.close()
         if lost := len(self._journal.memory):
             health.note(self._config.store, "dropped", "in memory only, at the end of the process", lost)
-        if self._metrics is not None:
-            self._metrics.shutdown()
+        guarded(self.metrics.shutdown)
         if self._exporter is not None:
             self._exporter.shutdown()
 
@@ -521,7 +482,7 @@ class Worker:
         with self._start:
             if (asked := self._asked) is None:
                 return False
-            if self.measured:
+            if self.metrics:
                 return False
             if self._config.exports and self._behind():
                 if not self._stopping and time.monotonic() >= max(self._retry_at, self._not_before):
@@ -536,8 +497,7 @@ class Worker:
                     self._orphans_at = 0.0
             self._put_away()
             self._aside.close()
-            if self._metrics is not None:
-                self._metrics.rest()
+            self.metrics.rest()
             if self._exporter is not None:
                 self._exporter.rest()
             self._thread = None
@@ -576,7 +536,5 @@ class Worker:
         self._aside.close()
         self._fresh()
         self.spans.clear()
-        self.measured.clear()
-        if self._metrics is not None:
-            guarded(self._metrics.after_fork)
+        guarded(self.metrics.after_fork)
         self._journal.after_fork()

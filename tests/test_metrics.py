@@ -150,10 +150,10 @@ def measuring(
 def test_a_new_series_starts_at_zero(monkeypatch: pytest.MonkeyPatch, tmp_path: Path, receiver: OtlpReceiver) -> None:
     """Its first value comes with the zero it was at the collection before: `increase()` counts what is between."""
     with measuring(monkeypatch, tmp_path, receiver) as worker:
-        worker.measure(record(1))
+        worker.metrics.measure(record(1))
         assert worker.flush(20)
-        worker.measure(record(2))
-        worker.measure(record(3, model="gpt-4o-mini"))
+        worker.metrics.measure(record(2))
+        worker.metrics.measure(record(3, model="gpt-4o-mini"))
         assert worker.flush(20)
     old, new = (
         [
@@ -182,7 +182,7 @@ def test_no_count_is_lost_while_a_backend_is_down(
         variables = {"OTEL_EXPORTER_OTLP_METRICS_TEMPORALITY_PREFERENCE": preference}
         with measuring(monkeypatch, tmp_path, receiver, **variables) as worker:
             for number in range(4):
-                worker.measure(record(number + 1))
+                worker.metrics.measure(record(number + 1))
                 assert worker.flush(20)
         found = [point for point in receiver.points if point.name == "hexr.llm.calls"]
     assert {point.temporality for point in found} == {preference.upper()}
@@ -199,7 +199,7 @@ def test_a_backend_that_takes_no_metrics_is_noted_once(
     with measuring(monkeypatch, tmp_path, receiver) as worker:
         for number in range(3):
             worker.notify(worker._journal.append(record(number + 1)))
-            worker.measure(record(number + 1))
+            worker.metrics.measure(record(number + 1))
             assert worker.flush(20)
     assert len(receiver.spans) == 3
     assert reasons(tmp_path) == {("metrics", "HTTP 404"): 1}
@@ -218,7 +218,7 @@ def test_what_earlier_processes_left_is_not_counted_again(
         assert ended is not None
         ended.close()
         worker.notify(worker._journal.append(record(1)))
-        worker.measure(record(1))
+        worker.metrics.measure(record(1))
         receiver_had = worker.flush(20)
     assert receiver_had
     assert len(receiver.spans) == 6
@@ -236,7 +236,7 @@ def test_each_signal_has_its_own_endpoint(
     with measuring(monkeypatch, tmp_path, receiver, **alone) as worker:
         assert (worker._config.exports, worker._config.keep, worker._config.destination) == (False, True, None)
         worker.notify(worker._journal.append(record(1)))
-        worker.measure(record(1))
+        worker.metrics.measure(record(1))
         assert worker.flush(20)
     assert {each.signal for each in receiver.requests} == {"metrics"}
     assert len(list((tmp_path / "journal").glob("*.jsonl"))) == 1
@@ -244,7 +244,7 @@ def test_each_signal_has_its_own_endpoint(
     alone = {"OTEL_EXPORTER_OTLP_ENDPOINT": "", "OTEL_EXPORTER_OTLP_TRACES_ENDPOINT": receiver.endpoint + "/v1/traces"}
     with measuring(monkeypatch, tmp_path, receiver, **alone) as worker:
         worker.notify(worker._journal.append(record(2)))
-        worker.measure(record(2))
+        worker.metrics.measure(record(2))
         assert worker.flush(20)
     assert {each.signal for each in receiver.requests} == {"traces"}
 
@@ -254,10 +254,10 @@ def test_budgets_and_folded_labels_are_counted(
 ) -> None:
     """Calls beyond a soft budget, calls that a hard one refused, and values beyond the 200th of a label."""
     with measuring(monkeypatch, tmp_path, receiver) as worker:
-        worker.measure(record(1, over_budget=["tenant=acme 5.00/day"]))
-        worker.measure({"kind": "refused", "budget": "total 9.00/day", "tenant": "acme"})
+        worker.metrics.measure(record(1, over_budget=["tenant=acme 5.00/day"]))
+        worker.metrics.measure({"kind": "refused", "budget": "total 9.00/day", "tenant": "acme"})
         for number in range(points.VALUES + 3):
-            worker.measure(record(number + 2, tenant=f"t{number}"))
+            worker.metrics.measure(record(number + 2, tenant=f"t{number}"))
         assert worker.flush(60)
     found = receiver.points
     assert total(found, "hexr.llm.budget.exceeded", hexr__llm__budget__name="tenant=acme 5.00/day") == 1

@@ -139,7 +139,7 @@ class _Pushed:
         if key in self._seen:
             return None
         at = min(point.start_time_unix_nano, point.time_unix_nano - 1_000_000)
-        began = {"start_time_unix_nano": at, "time_unix_nano": at, "exemplars": []}
+        began: dict[str, Any] = {"start_time_unix_nano": at, "time_unix_nano": at, "exemplars": []}
         fresh.add(key)
         if isinstance(metric.data, sdk.Sum) and metric.data.is_monotonic:
             return replace(point, value=0, **began)

@@ -11,7 +11,7 @@ import threading
 import time
 from collections import deque
 from collections.abc import Callable, Mapping
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, cast
 
 from ..config import Config
 from ..guard import guarded
@@ -98,17 +98,18 @@ class Metrics:
             except IndexError:  # a collection was quicker
                 return
             if found is not None:
-                guarded(self._measure if type(found) is dict else self._again, found, self._instruments)
+                guarded(self._take, found, self._instruments)
 
-    def _measure(self, record: Mapping[str, Any], instruments: Instruments) -> None:
+    def _take(self, found: Any, instruments: Instruments) -> None:
+        """Records a record's measurements, or one that the program made itself before there was a provider."""
+        if not isinstance(found, dict):
+            instrument, method, *measured = found
+            getattr(instrument.on(instruments.provider), method)(*measured)
+            return
+        record = cast("Mapping[str, Any]", found)
         inside = around(record)
         for metric, value, attributes in self._points.of(record):
             instruments.record(metric, value, attributes, inside)
-
-    def _again(self, found: tuple[Any, ...], instruments: Instruments) -> None:
-        """Records what the program measured, now that there is a provider."""
-        instrument, method, *measured = found
-        getattr(instrument.on(instruments.provider), method)(*measured)
 
     def _folded(self) -> Mapping[str, int]:
         """Asked by a collection, which so finds every call that has ended, whichever thread makes it."""
