@@ -140,14 +140,15 @@ class Invocation:
 
     def _close(self, error: BaseException | None) -> None:
         record = self._record(error)
+        trace_id, span_id, sampled = self.span
+        ids: dict[str, Any] = {"id": f"{span_id:016x}", "trace": f"{trace_id:032x}", "sampled": sampled}
+        self._recorder.worker.metrics.measure(record | ids)
         if self._theirs is not None:
             self._theirs.set_attributes(telemetry.attributes(record))
             if error is not None:
                 self._theirs.set_status(Status(StatusCode.ERROR))
             self._theirs.end()
             return
-        trace_id, span_id, sampled = self.span
-        ids: dict[str, Any] = {"id": f"{span_id:016x}", "trace": f"{trace_id:032x}", "sampled": sampled}
         if self._parent is not None:
             ids["parent"] = f"{self._parent[1]:016x}"
         if self._last is not None:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 import json
 import os
 import re
@@ -11,6 +10,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, TypeVar, cast
 
+from . import endpoints
 from .private import own_folder
 
 T = TypeVar("T")
@@ -20,6 +20,8 @@ KEEP_SECONDS = 90 * 86400
 _UNITS = {"s": 1, "m": 60, "h": 3600, "d": 86400, "w": 7 * 86400}
 _LONGEST = 36500 * 86400
 _EXPORTERS = ("otlp", "console", "none")
+METRIC_LABELS = ("request_model", "response_model", "server", "agent", "tenant", "role")
+"""The words of HEXR_METRIC_LABELS, all of them by default."""
 _PROTOCOLS = ("http/protobuf", "grpc")
 _USAGE_HOSTS = ("api.openai.com",)
 """Hosts known to take `stream_options.include_usage`; others may answer 400 to it."""
@@ -117,6 +119,17 @@ VARIABLES = (
         "Bytes of JSON that each attribute with content has at most; longer texts in it are cut, then the oldest "
         "messages left out. Images, audio and files are recorded by reference or size.",
     ),
+    Variable(
+        "HEXR_METRIC_LABELS",
+        "request_model,response_model,server,agent,tenant,role",
+        "Labels of metric points beside operation and provider: any of these, and `label.NAME` for a label of yours. "
+        "Each takes 200 values in a process; further ones are `__other__`.",
+    ),
+    Variable(
+        "HEXR_SEMCONV",
+        "default",
+        "`latest` emits metrics by the names of the conventions to come; spans are the same.",
+    ),
     Variable("HEXR_DEBUG", "false", "`true` prints faults of the boot file to stderr."),
     Variable("OTEL_SDK_DISABLED", "false", "`true` is the same as HEXR_DISABLED."),
     Variable(
@@ -125,6 +138,7 @@ VARIABLES = (
     Variable("OTEL_RESOURCE_ATTRIBUTES", "none", "Further resource attributes, `key=value,...`."),
     Variable("OTEL_EXPORTER_OTLP_ENDPOINT", "none: the local store", "Where spans and metrics go, as OTLP."),
     Variable("OTEL_EXPORTER_OTLP_TRACES_ENDPOINT", "from OTEL_EXPORTER_OTLP_ENDPOINT", "Where spans go."),
+    Variable("OTEL_EXPORTER_OTLP_METRICS_ENDPOINT", "from OTEL_EXPORTER_OTLP_ENDPOINT", "Where metrics go."),
     Variable(
         "OTEL_EXPORTER_OTLP_LOGS_ENDPOINT",
         "from OTEL_EXPORTER_OTLP_ENDPOINT",
@@ -132,6 +146,7 @@ VARIABLES = (
     ),
     Variable("OTEL_EXPORTER_OTLP_PROTOCOL", "http/protobuf", "`http/protobuf` or `grpc`."),
     Variable("OTEL_EXPORTER_OTLP_LOGS_PROTOCOL", "from OTEL_EXPORTER_OTLP_PROTOCOL", "The same, for events alone."),
+    Variable("OTEL_EXPORTER_OTLP_METRICS_PROTOCOL", "from OTEL_EXPORTER_OTLP_PROTOCOL", "The same, for metrics alone."),
     Variable("OTEL_EXPORTER_OTLP_TRACES_PROTOCOL", "from OTEL_EXPORTER_OTLP_PROTOCOL", "The same, for spans alone."),
     Variable(
         "OTEL_PYTHON_EXPORTER_OTLP_HTTP_CREDENTIAL_PROVIDER",
@@ -145,6 +160,7 @@ VARIABLES = (
         "Headers for the endpoint. Never on disk; calls that wait are sent with the same headers only.",
     ),
     Variable("OTEL_EXPORTER_OTLP_TRACES_HEADERS", "from OTEL_EXPORTER_OTLP_HEADERS", "The same, for spans alone."),
+    Variable("OTEL_EXPORTER_OTLP_METRICS_HEADERS", "from OTEL_EXPORTER_OTLP_HEADERS", "The same, for metrics alone."),
     Variable("OTEL_EXPORTER_OTLP_LOGS_HEADERS", "from OTEL_EXPORTER_OTLP_HEADERS", "The same, for events alone."),
     Variable(
         "OTEL_EXPORTER_OTLP_CERTIFICATE",
@@ -153,6 +169,20 @@ VARIABLES = (
         "(grpc) `..._INSECURE`. Read by the exporters, and by `doctor` as it tries the endpoint.",
     ),
     Variable("OTEL_TRACES_EXPORTER", "otlp where an endpoint is set", "`otlp`, `console` or `none`."),
+    Variable(
+        "OTEL_METRICS_EXPORTER",
+        "otlp where an endpoint is set",
+        "`otlp`, `console`, `prometheus` (a page to scrape; needs opentelemetry-exporter-prometheus) or `none`.",
+    ),
+    Variable("OTEL_EXPORTER_PROMETHEUS_HOST", "localhost", "Where that page is served."),
+    Variable("OTEL_EXPORTER_PROMETHEUS_PORT", "9464", "Its port; each process of a program needs its own."),
+    Variable("OTEL_METRIC_EXPORT_INTERVAL", "60000", "Milliseconds between two exports of metrics."),
+    Variable(
+        "OTEL_EXPORTER_OTLP_METRICS_TEMPORALITY_PREFERENCE",
+        "cumulative",
+        "`cumulative`, `delta` or `lowmemory`; read by the exporter, as is "
+        "OTEL_EXPORTER_OTLP_METRICS_DEFAULT_HISTOGRAM_AGGREGATION.",
+    ),
     Variable("OTEL_LOGS_EXPORTER", "otlp where an endpoint is set", "`otlp`, `console` or `none`, for events."),
     Variable(
         "OTEL_ATTRIBUTE_VALUE_LENGTH_LIMIT",
@@ -306,6 +336,25 @@ def _choice(*words: str) -> Callable[[str], str]:
     return read
 
 
+def _metric_labels(value: str) -> tuple[str, ...]:
+    words = tuple(dict.fromkeys(word.strip() for word in value.split(",") if word.strip()))
+    if not all(word in METRIC_LABELS or word.removeprefix("label.") not in ("", word) for word in words):
+        raise ConfigError(f"use any of {', '.join(METRIC_LABELS)}, and label.NAME")
+    return words
+
+
+def _milliseconds(value: str) -> float:
+    if not (value.strip().isascii() and value.strip().isdigit() and int(value)):
+        raise ConfigError("use a number of milliseconds")
+    return int(value) / 1000
+
+
+def _port(value: str) -> int:
+    if not (value.strip().isascii() and value.strip().isdigit() and int(value) < 1 << 16):
+        raise ConfigError("use a port from 0 to 65535")
+    return int(value)
+
+
 def _hosts(value: str) -> tuple[str, ...]:
     words = [word.strip().lower() for word in value.split(",") if word.strip()]
     if words == ["always"]:
@@ -317,8 +366,12 @@ def _hosts(value: str) -> tuple[str, ...]:
     return (*_USAGE_HOSTS, *(word for word in words if word != "auto"))
 
 
-def _exporters(value: str) -> tuple[str, ...]:
-    return tuple(_choice(*_EXPORTERS)(each) for each in value.split(",") if each.strip())
+def _exporters(value: str, *more: str) -> tuple[str, ...]:
+    return tuple(_choice(*_EXPORTERS, *more)(each) for each in value.split(",") if each.strip())
+
+
+def _metric_exporters(value: str) -> tuple[str, ...]:
+    return _exporters(value, "prometheus")
 
 
 def _resource(value: str) -> dict[str, str]:
@@ -385,8 +438,20 @@ class Config:
     events: tuple[str, ...]
     """Exporters of events by name; none where no content goes on events."""
     logs_protocol: str
+    metrics: tuple[str, ...]
+    """Exporters of metrics by name."""
+    metrics_protocol: str
+    metric_interval: float
+    """Seconds between two exports of metrics."""
+    metric_labels: tuple[str, ...]
+    semconv: str
+    """Version of the conventions that metrics are named by: `default` or `latest`."""
+    prometheus: tuple[str, int]
+    """Host and port of the page that Prometheus scrapes."""
     destination: str | None
     """A fingerprint of the endpoint that waiting calls are meant for; holds no credential."""
+    events_destination: str | None
+    """The same for events alone, where spans go too: they wait for each other no longer than a batch."""
     budget: str | None
     """What HEXR_BUDGET says, unread."""
     prices: str | None
@@ -400,6 +465,11 @@ class Config:
     def exports(self) -> bool:
         """Whether spans or events leave this process for an exporter that the environment names."""
         return bool(self.exporters or self.events)
+
+    @property
+    def delivers(self) -> bool:
+        """Whether anything leaves this process for such an exporter, so that the ways out of it wait for that."""
+        return self.exports or any(each != "prometheus" for each in self.metrics)
 
     @classmethod
     def from_env(cls, environ: Mapping[str, str] | None = None) -> Config:
@@ -417,32 +487,30 @@ class Config:
                 complaints.append(f"{name}={_shown(value)} is not usable: {error}; its default is used")
                 return default
 
+        def signal(name: str) -> tuple[tuple[str, ...], str]:
+            """The exporters of a signal, and its protocol."""
+            protocol = read("OTEL_EXPORTER_OTLP_PROTOCOL", _choice(*_PROTOCOLS), "http/protobuf")
+            protocol = read(f"OTEL_EXPORTER_OTLP_{name}_PROTOCOL", _choice(*_PROTOCOLS), protocol)
+            named = f"OTEL_EXPORTER_OTLP_{name}_ENDPOINT"
+            named = named if env.get(named, "").strip() else "OTEL_EXPORTER_OTLP_ENDPOINT"
+            endpoint = read(named, str if protocol == "grpc" else _url, "")
+            lost = bool(env.get(named, "").strip()) and not endpoint  # the exporter would read the same wrong value
+            # OpenTelemetry's own default is to export to localhost:4318; without an endpoint ours is the local store.
+            choose = _metric_exporters if name == "METRICS" else _exporters
+            found = read(f"OTEL_{name}_EXPORTER", choose, ("otlp",) if endpoint else ())
+            return tuple(each for each in found if each != "none" and not (lost and each == "otlp")), protocol
+
         resource = read("OTEL_RESOURCE_ATTRIBUTES", _resource, {})
         if service := read("OTEL_SERVICE_NAME", _name, None):
             resource["service.name"] = service
         service = resource.get("service.name")
-        protocol = read("OTEL_EXPORTER_OTLP_PROTOCOL", _choice(*_PROTOCOLS), "http/protobuf")
-        protocol = read("OTEL_EXPORTER_OTLP_TRACES_PROTOCOL", _choice(*_PROTOCOLS), protocol)
-        names = ("OTEL_EXPORTER_OTLP_TRACES_ENDPOINT", "OTEL_EXPORTER_OTLP_ENDPOINT")
-        named = next((name for name in names if env.get(name, "").strip()), names[1])
-        endpoint = read(named, str if protocol == "grpc" else _url, "")
-        lost = bool(env.get(named, "").strip()) and not endpoint  # the exporter would read the same wrong value
-        # OpenTelemetry's own default is to export to localhost:4318; without an endpoint ours is the local store.
-        exporters = read("OTEL_TRACES_EXPORTER", _exporters, ("otlp",) if endpoint else ())
-        exporters = tuple(each for each in exporters if each != "none" and not (lost and each == "otlp"))
+        exporters, protocol = signal("TRACES")
+        metrics, metrics_protocol = signal("METRICS")
         content = read("OTEL_INSTRUMENTATION_GENAI_CAPTURE_MESSAGE_CONTENT", _capture, (False, False))
         limit = read("HEXR_CONTENT_LIMIT", _bytes, 32 << 10)
         limit = min(limit, read("OTEL_ATTRIBUTE_VALUE_LENGTH_LIMIT", _characters, limit))
         limit = min(limit, read("OTEL_SPAN_ATTRIBUTE_VALUE_LENGTH_LIMIT", _characters, limit))
-        events, logs_endpoint, logs_protocol = (), "", protocol
-        if content[1]:
-            common = read("OTEL_EXPORTER_OTLP_PROTOCOL", _choice(*_PROTOCOLS), "http/protobuf")
-            logs_protocol = read("OTEL_EXPORTER_OTLP_LOGS_PROTOCOL", _choice(*_PROTOCOLS), common)
-            names = ("OTEL_EXPORTER_OTLP_LOGS_ENDPOINT", "OTEL_EXPORTER_OTLP_ENDPOINT")
-            named = next((name for name in names if env.get(name, "").strip()), names[1])
-            logs_endpoint = read(named, str if logs_protocol == "grpc" else _url, "")
-            events = read("OTEL_LOGS_EXPORTER", _exporters, ("otlp",) if logs_endpoint else ())
-            events = tuple(each for each in events if each != "none" and (each != "otlp" or logs_endpoint))
+        events, logs_protocol = signal("LOGS") if content[1] else ((), protocol)
         kept = read("HEXR_KEEP", seconds, None)
         return cls(
             disabled=read("HEXR_DISABLED", _flag, False) or read("OTEL_SDK_DISABLED", _flag, False),
@@ -473,46 +541,22 @@ class Config:
             content_limit=limit,
             events=events,
             logs_protocol=logs_protocol,
-            destination=_destination(exporters, protocol, events, logs_protocol, env),
+            metrics=metrics,
+            metrics_protocol=metrics_protocol,
+            metric_interval=read("OTEL_METRIC_EXPORT_INTERVAL", _milliseconds, 60.0),
+            metric_labels=read("HEXR_METRIC_LABELS", _metric_labels, METRIC_LABELS),
+            semconv=read("HEXR_SEMCONV", _choice("default", "latest"), "default"),
+            prometheus=(
+                env.get("OTEL_EXPORTER_PROMETHEUS_HOST", "").strip() or "localhost",
+                read("OTEL_EXPORTER_PROMETHEUS_PORT", _port, 9464),
+            ),
+            destination=endpoints.destination(exporters, protocol, events, logs_protocol, env),
+            events_destination=endpoints.destination((), protocol, events, logs_protocol, env) if exporters else None,
             budget=env.get("HEXR_BUDGET", "").strip() or None,
             prices=read("HEXR_PRICES", _path, None),
             models=read("HEXR_MODEL_MAP", _models, ()),
             complaints=tuple(dict.fromkeys(complaints)),
         )
-
-
-def _destination(
-    exporters: tuple[str, ...], protocol: str, events: tuple[str, ...], logs_protocol: str, env: Mapping[str, str]
-) -> str | None:
-    """Of the URLs as they are posted to, and of the headers: at many a backend they say whose account it is."""
-    if not exporters and not events:
-        return None
-    parts = [",".join(exporters), protocol, repr(_target("traces", protocol, env))]
-    if events:
-        parts += [",".join(events), logs_protocol, repr(_target("logs", logs_protocol, env))]
-    return _fingerprint(*parts)
-
-
-def _target(signal: str, protocol: str, environ: Mapping[str, str]) -> tuple[str, tuple[tuple[str, str], ...]]:
-    """URL and headers of a signal, by the rules of the specification."""
-    from urllib.parse import unquote  # noqa: PLC0415  (only where there is an endpoint)
-
-    url = environ.get(f"OTEL_EXPORTER_OTLP_{signal.upper()}_ENDPOINT", "").strip()
-    if not url:
-        general = environ.get("OTEL_EXPORTER_OTLP_ENDPOINT", "").strip()
-        grpc = protocol == "grpc"
-        url = general or ("http://localhost:4317" if grpc else "http://localhost:4318")
-        url = url if grpc else f"{url.rstrip('/')}/v1/{signal}"
-    given = environ.get(f"OTEL_EXPORTER_OTLP_{signal.upper()}_HEADERS", "").strip()
-    pairs = [pair.partition("=") for pair in (given or environ.get("OTEL_EXPORTER_OTLP_HEADERS", "")).split(",")]
-    return url, tuple(
-        (unquote(name.strip()).lower(), unquote(value.strip())) for name, equals, value in pairs if equals
-    )
-
-
-def _fingerprint(*parts: str) -> str:
-    """A short hash: endpoints and headers hold credentials, so only this is written to disk."""
-    return hashlib.sha256("\0".join(parts).encode()).hexdigest()[:16]
 
 
 def default_store(environ: Mapping[str, str]) -> Path:
@@ -530,37 +574,6 @@ def default_store(environ: Mapping[str, str]) -> Path:
         return Path(state) / "hexr"
     temporary = environ.get("TMPDIR") or "/tmp"  # noqa: S108  (files there are created for this user alone)
     return Path(temporary) / f"hexr-{os.getuid()}"
-
-
-@dataclass(frozen=True, slots=True)
-class Endpoint:
-    """Where one signal goes, as the official exporters read it. It may hold credentials: never printed or written."""
-
-    url: str
-    headers: tuple[tuple[str, str], ...] = field(default=(), repr=False)
-    certificate: str | None = None
-    """File of the authorities that may vouch for the server, in PEM."""
-    identity: tuple[str, str] | None = None
-    """Files of this client's own certificate and key."""
-    insecure: bool = False
-    """gRPC without TLS, where the URL does not say."""
-
-
-def endpoint(signal: str, protocol: str, environ: Mapping[str, str]) -> Endpoint:
-    """The OTLP endpoint of a signal (`traces`, `metrics`, `logs`), by the rules of the specification."""
-
-    def read(name: str) -> str:
-        own = environ.get(f"OTEL_EXPORTER_OTLP_{signal.upper()}_{name}", "").strip()
-        return own or environ.get(f"OTEL_EXPORTER_OTLP_{name}", "").strip()
-
-    url, headers = _target(signal, protocol, environ)
-    return Endpoint(
-        url,
-        headers,
-        read("CERTIFICATE") or None,
-        (read("CLIENT_CERTIFICATE"), read("CLIENT_KEY")) if read("CLIENT_CERTIFICATE") and read("CLIENT_KEY") else None,
-        read("INSECURE").lower() == "true",
-    )
 
 
 def on_python_path(folder: Path, environ: Mapping[str, str]) -> bool:
@@ -585,7 +598,11 @@ def switched_off() -> bool:
 
 def catches_signals() -> bool:
     """Whether telemetry goes to an endpoint and signals that end the program may wait for it; a look, no parsing."""
-    exports = any_set("OTEL_EXPORTER_OTLP_ENDPOINT", "OTEL_EXPORTER_OTLP_TRACES_ENDPOINT", "OTEL_TRACES_EXPORTER")
+    exports = any_set(
+        "OTEL_EXPORTER_OTLP_ENDPOINT",
+        *(f"OTEL_EXPORTER_OTLP_{signal}_ENDPOINT" for signal in ("TRACES", "METRICS")),
+        *(f"OTEL_{signal}_EXPORTER" for signal in ("TRACES", "METRICS")),
+    )
     return exports and os.environ.get("HEXR_SIGNALS", "").strip().lower() != "off"
 
 

@@ -82,6 +82,7 @@ class Execution:
         guarded(self._note, "result", result)
         if self._content:
             record |= {"content": self._content, "capture": "span"}
+        self._recorder.worker.metrics.measure(record)
         if self._span is not None:
             self._span.set_attributes({**telemetry.attributes(record), **telemetry.content_texts(record)})
             if "error" in record:

@@ -33,7 +33,7 @@ def recorder() -> Recorder | None:
             started = carry.heard(config.caller) if config.caller else None
             if started is not None and context.base is None:
                 context.base = started.scope()
-            if config.exports and config.signals:
+            if config.delivers and config.signals:
                 signals.catch()
         context.invoke = _invoke
         context.parent = _recorder.parent
@@ -65,6 +65,7 @@ def on_import(module: ModuleType) -> None:
     if made is not None:
         if module.__name__ in start.MODULES:  # a framework may be imported by programs that never make a call
             guarded(provider.offer_provider, made)
+            guarded(provider.offer_meters, made)
         engine.patch_module(module, made, executed=True)
         if context.readers and not carry.installed():
             guarded(carry.install)
@@ -79,6 +80,7 @@ def instrument() -> None:
     if made is not None:
         if any(module in sys.modules for module in start.MODULES):
             guarded(provider.offer_provider, made)
+            guarded(provider.offer_meters, made)
         guarded(engine.patch_loaded, made)
         guarded(carry.celery.connect)
 

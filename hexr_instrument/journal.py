@@ -13,7 +13,7 @@ import stat
 import threading
 import time
 from collections import deque
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -28,6 +28,11 @@ from .guard import say
 MEMORY_LIMIT = 8192
 """Records that wait in memory where no directory can be written."""
 _encode = json.JSONEncoder(separators=(",", ":"), default=str).encode
+
+
+def written(record: Mapping[str, Any]) -> bytes:
+    """A record as one line of a segment."""
+    return (_encode(record) + "\n").encode()
 
 
 class Segment:
@@ -48,7 +53,7 @@ class Segment:
         self._identity = found.st_ino, found.st_dev
         self.size = 0
         self._torn = self.tore = False
-        self.append((_encode(header) + "\n").encode())
+        self.append(written(header))
 
     def there(self) -> bool:
         """Whether the descriptor is still this file's, and the file still in its directory."""
@@ -116,7 +121,7 @@ class Journal:
 
     def append(self, record: dict[str, Any]) -> int:
         """Keeps one record and returns the segment's size in bytes; 0 if it is kept in memory only."""
-        line = (_encode(record) + "\n").encode()
+        line = written(record)
         with self._lock:
             try:
                 segment = self._segment

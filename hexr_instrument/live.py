@@ -19,6 +19,10 @@ CURRENT: ContextVar[Live | None] = ContextVar("hexr_call", default=None)
 """The call whose request is under way in this context; between two chunks of a stream there is none."""
 
 
+GAPS = 1 << 16
+"""How many gaps between the chunks of one stream are measured."""
+
+
 class Keeper(Protocol):
     """Where calls are ended: the recorder."""
 
@@ -39,9 +43,11 @@ class Live:
         "amended",
         "breaker",
         "call",
+        "chunk_at",
         "clock",
         "entered",
         "faulty",
+        "gaps",
         "generation",
         "hidden",
         "invocation",
@@ -69,6 +75,9 @@ class Live:
         """What counts the faults of this call's provider."""
         self.faulty = False
         """Whether a step of ours failed in this call."""
+        self.gaps: list[int] | None = [] if call.request.stream and recorder.worker.metrics.wanted() else None
+        """Nanoseconds between the chunks of a stream, where they are measured."""
+        self.chunk_at = 0
         self.unread = False
         """Whether a stream ended before anything of it was read."""
         self.whole = False
@@ -97,8 +106,13 @@ class Live:
             call.payload = data
             return
         wire = call.request.format
-        if call.first_chunk is None and wire.substance(data):
-            call.first_chunk = time.perf_counter_ns() - self.clock
+        if (call.first_chunk is None or self.gaps is not None) and wire.substance(data):
+            now = time.perf_counter_ns()
+            if call.first_chunk is None:
+                call.first_chunk = now - self.clock
+            elif self.gaps is not None and len(self.gaps) < GAPS:
+                self.gaps.append(now - self.chunk_at)
+            self.chunk_at = now
         call.payload = wire.fold(call.payload, data)
         if call.content is not None and wire.content is not None:
             call.heard = guarded(self._hear, wire.content, data) or call.heard

@@ -136,46 +136,91 @@ OPENAI = {
 OPENAI_API_TYPES = frozenset({"chat_completions", "responses"})
 
 
+TOKEN_TYPE = "gen_ai.token.type"  # noqa: S105  (no password)
+MODALITY = "gen_ai.token.modality"
+BUDGET = "hexr.llm.budget.name"
+FOLDED_LABEL = "hexr.metric.label"
+METRIC_LABELS = {
+    "request_model": REQUEST_MODEL,
+    "response_model": RESPONSE_MODEL,
+    "server": SERVER_ADDRESS,
+    "agent": HEXR_AGENT,
+    "tenant": HEXR_TENANT,
+    "role": HEXR_ROLE,
+}
+"""Labels of metric points that can be chosen: word of HEXR_METRIC_LABELS -> attribute."""
+
+
 @dataclass(frozen=True, slots=True)
 class Metric:
-    """One instrument: its name, its unit, and the buckets that the conventions advise (none: a counter)."""
+    """One instrument: its name, its unit, the buckets that the conventions advise (none: a counter), what it counts."""
 
     name: str
     unit: str
     buckets: tuple[float, ...] = ()
+    meaning: str = ""
 
 
 _SECONDS = tuple(2**step / 100 for step in range(14))
 _TOKENS = tuple(float(4**step) for step in range(14))
 _AGENT_SECONDS = tuple(2**step / 10 for step in range(13))
 _COUNTS = tuple(float(2**step) for step in range(8))
+_FIRST_CHUNK = "Until the first chunk of a stream"
+_PER_CHUNK = "Between two chunks of a stream"
+_DURATION = "Start of the request to the last byte"
 _SAME = {
-    "agent_duration": Metric("gen_ai.invoke_agent.duration", "s", _AGENT_SECONDS),
-    "agent_calls": Metric("gen_ai.invoke_agent.inference_calls", "{inference_call}", _COUNTS),
-    "tool_duration": Metric("gen_ai.execute_tool.duration", "s", _SECONDS),
+    "agent_duration": Metric("gen_ai.invoke_agent.duration", "s", _AGENT_SECONDS, "Run of a `hexr_agent`"),
+    "agent_calls": Metric(
+        "gen_ai.invoke_agent.inference_calls", "{inference_call}", _COUNTS, "Calls in one run of a `hexr_agent`"
+    ),
+    "tool_duration": Metric("gen_ai.execute_tool.duration", "s", _SECONDS, "Run of a tool that the SDK calls itself"),
 }
 METRICS: dict[str, dict[str, Metric]] = {
     "default": {
-        "duration": Metric("gen_ai.client.operation.duration", "s", _SECONDS),
-        "tokens": Metric("gen_ai.client.token.usage", "{token}", _TOKENS),
-        "first_chunk": Metric("gen_ai.client.operation.time_to_first_chunk", "s", _SECONDS),
-        "per_chunk": Metric("gen_ai.client.operation.time_per_output_chunk", "s", _SECONDS),
+        "duration": Metric("gen_ai.client.operation.duration", "s", _SECONDS, _DURATION),
+        "tokens": Metric("gen_ai.client.token.usage", "{token}", _TOKENS, "Billed tokens of one call, by type"),
+        "first_chunk": Metric("gen_ai.client.operation.time_to_first_chunk", "s", _SECONDS, _FIRST_CHUNK),
+        "per_chunk": Metric("gen_ai.client.operation.time_per_output_chunk", "s", _SECONDS, _PER_CHUNK),
         **_SAME,
     },
     "latest": {
-        "duration": Metric("gen_ai.client.inference.duration", "s", _SECONDS),
-        "other_duration": Metric("gen_ai.client.operation.duration", "s", _SECONDS),
-        "input_tokens": Metric("gen_ai.client.inference.operation.input_tokens", "{token}", _TOKENS),
-        "output_tokens": Metric("gen_ai.client.inference.operation.output_tokens", "{token}", _TOKENS),
-        "input_usage": Metric("gen_ai.client.inference.usage.input_tokens", "{token}"),
-        "output_usage": Metric("gen_ai.client.inference.usage.output_tokens", "{token}"),
-        "cache_read_usage": Metric("gen_ai.client.inference.usage.cache_read.input_tokens", "{token}"),
-        "cache_write_usage": Metric("gen_ai.client.inference.usage.cache_write.input_tokens", "{token}"),
-        "reasoning_usage": Metric("gen_ai.client.inference.usage.reasoning.output_tokens", "{token}"),
-        "first_chunk": Metric("gen_ai.client.inference.time_to_first_chunk", "s", _SECONDS),
-        "per_chunk": Metric("gen_ai.client.inference.time_per_output_chunk", "s", _SECONDS),
+        "duration": Metric("gen_ai.client.inference.duration", "s", _SECONDS, _DURATION),
+        "other_duration": Metric(
+            "gen_ai.client.operation.duration", "s", _SECONDS, "The same, of what is no inference: embeddings, fetches"
+        ),
+        "input_tokens": Metric(
+            "gen_ai.client.inference.operation.input_tokens", "{token}", _TOKENS, "Input tokens of one call"
+        ),
+        "output_tokens": Metric(
+            "gen_ai.client.inference.operation.output_tokens", "{token}", _TOKENS, "Output tokens of one call"
+        ),
+        "input_usage": Metric(
+            "gen_ai.client.inference.usage.input_tokens", "{token}", (), "Input tokens, cached ones among them"
+        ),
+        "output_usage": Metric(
+            "gen_ai.client.inference.usage.output_tokens", "{token}", (), "Output tokens, of reasoning among them"
+        ),
+        "cache_read_usage": Metric(
+            "gen_ai.client.inference.usage.cache_read.input_tokens", "{token}", (), "Input tokens read from a cache"
+        ),
+        "cache_write_usage": Metric(
+            "gen_ai.client.inference.usage.cache_write.input_tokens", "{token}", (), "Input tokens written to a cache"
+        ),
+        "reasoning_usage": Metric(
+            "gen_ai.client.inference.usage.reasoning.output_tokens", "{token}", (), "Output tokens of reasoning"
+        ),
+        "first_chunk": Metric("gen_ai.client.inference.time_to_first_chunk", "s", _SECONDS, _FIRST_CHUNK),
+        "per_chunk": Metric("gen_ai.client.inference.time_per_output_chunk", "s", _SECONDS, _PER_CHUNK),
         **_SAME,
     },
 }
 """Metrics by version of the conventions: `default` is the last release, `latest` the registry to come, with the names
 changed. The attributes of spans are the same in both."""
+OUR_METRICS = {
+    "cost": Metric("hexr.llm.cost_usd", "{USD}", (), "What calls cost, of those with a known price"),
+    "calls": Metric("hexr.llm.calls", "{call}", (), "Calls, unpriced and failed ones too, by status and error"),
+    "over_budget": Metric("hexr.llm.budget.exceeded", "{call}", (), "Calls made beyond a soft budget, by budget"),
+    "refused": Metric("hexr.llm.budget.refused", "{call}", (), "Calls that a hard budget refused, by budget"),
+}
+"""Counters of this package, in every version."""
+FOLDED = Metric("hexr.metric.folded", "{measurement}", (), "Measurements with a label folded to `__other__`, by label")

@@ -9,11 +9,12 @@ from __future__ import annotations
 import contextlib
 import os
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
+from typing import Any
 
 from . import health
-from .journal import abandoned, header_of, lines
+from .journal import Segment, abandoned, header_of, lines, written
 
 WAITING_SECONDS = 48 * 3600
 WAITING_BYTES = 50 << 20
@@ -102,6 +103,42 @@ def closed(directory: Path, destination: str | None) -> Iterator[tuple[Path, boo
             os.close(held)
 
 
+class Aside:
+    """Records whose spans were taken and whose events were not: they wait in segments of their own."""
+
+    def __init__(self, directory: Path, destination: str | None) -> None:
+        """Opens nothing yet.
+
+        Args:
+            directory: Of the journal.
+            destination: The fingerprint of the endpoint of events.
+        """
+        self._directory = directory
+        self._destination = destination
+        self._segment: Segment | None = None
+        self._header: Mapping[str, Any] | None = None
+
+    def keep(self, records: Sequence[Mapping[str, Any]], header: Mapping[str, Any]) -> bool:
+        """Writes records of the segment that `header` begins; whether that could be done."""
+        try:
+            if self._segment is None or header != self._header:
+                self.close()
+                told = {**header, "destination": self._destination, "keep": False, "events": True}
+                self._segment, self._header = Segment(self._directory, told), header
+            for record in records:
+                self._segment.append(written({**record, "kind": "event"}))
+        except OSError:
+            return False
+        return True
+
+    def close(self) -> None:
+        """Gives the segment to whoever delivers next."""
+        segment, self._segment = self._segment, None
+        if segment is not None:
+            with contextlib.suppress(OSError):
+                segment.close()
+
+
 def bound(store: Path, directory: Path, keep: Callable[[Path], bool]) -> None:
     """Drops what waits for too long or takes too much room, the oldest first, and notes how many calls that were.
 
@@ -138,7 +175,12 @@ def bound(store: Path, directory: Path, keep: Callable[[Path], bool]) -> None:
             finally:
                 os.close(held)
             if calls:
-                reason = f"more than {WAITING_BYTES >> 20} MiB waited" if room < 0 else "waited longer than 48 h"
+                events = "events: " if header.get("events") else ""
+                reason = (
+                    f"{events}more than {WAITING_BYTES >> 20} MiB waited"
+                    if room < 0
+                    else f"{events}waited longer than 48 h"
+                )
                 health.note(store, "dropped", reason, calls, destination=header.get("destination"))
 
 
@@ -148,5 +190,5 @@ def _calls_after(path: Path, offset: int) -> int:
         batch, end = lines(path, offset)
         if end == offset:
             return count
-        count += sum(record.get("kind") == "call" for record in batch)
+        count += sum(record.get("kind") in ("call", "event") for record in batch)
         offset = end

@@ -15,6 +15,15 @@ from opentelemetry.trace import Span, Tracer, TracerProvider
 from .recorder import Recorder
 
 
+def offer_meters(recorder: Recorder) -> None:
+    """Sets the lazy global meter provider, if metrics go somewhere and there is no other."""
+    waiting = recorder.worker.metrics
+    if recorder.config.metrics and waiting.lazy is None:
+        from .metrics import lazy  # noqa: PLC0415  (the metrics API is loaded where there are metrics)
+
+        waiting.lazy = lazy.offer(waiting.put, recorder.worker.flush)
+
+
 def offer_provider(recorder: Recorder) -> None:
     """Sets the lazy global provider, if an endpoint is configured and there is no other provider."""
     if not recorder.config.exports or recorder.own_provider is not None:

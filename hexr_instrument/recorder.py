@@ -42,7 +42,7 @@ class Recorder:
         self.budgets = guarded(budgets.of_setting, config.budget, str(config.store), config.run or RUN, say)
         pricing.configure(str(config.store), config.prices, dict(config.models), say)
         self.journal = Journal(config.store, self._header)
-        self.worker = Worker(config, self.journal)
+        self.worker = Worker(config, self.journal, self.resource)
         self.own_provider: Any = None
         """The lazy global provider, where the distro has set one."""
         self._owed = Owed(config.store)
@@ -143,7 +143,11 @@ class Recorder:
         """Why a request must not be sent, or None: a hard budget of its caller is spent."""
         if self.budgets is None or request.billing != "call":
             return None
-        return self.budgets.refusal(self.caller(registered, context.current()))
+        caller = self.caller(registered, context.current())
+        refusal = self.budgets.refusal(caller)
+        if refusal is not None:
+            self.worker.metrics.measure({"kind": "refused", "budget": refusal.rule, **telemetry.of_caller(caller)})
+        return refusal
 
     def begin(
         self, request: Request, registered: Caller | None, origin: Origin | None = None, start: int | None = None
@@ -272,6 +276,7 @@ class Recorder:
         if live.span is not None:
             record["span"] = "theirs"
         self.keep(record)
+        self.worker.metrics.measure(record, live.gaps)
         if live.invocation is not None and not fetched:
             live.invocation.add(call)
         if live.span is not None:

@@ -11,6 +11,7 @@ import os
 import threading
 import time
 from collections import deque
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from queue import Empty, SimpleQueue
 from random import Random
@@ -20,6 +21,7 @@ from . import exits, forks, health, outbox, signals
 from .config import Config
 from .guard import guarded, say
 from .journal import Journal, Segment, header_of, read
+from .metrics.queue import Queue
 
 if TYPE_CHECKING:
     from .export import Exporter, Outcome
@@ -48,20 +50,31 @@ FORK_SECONDS = 0.3
 class Worker:
     """Delivery of one process."""
 
-    def __init__(self, config: Config, journal: Journal) -> None:
-        """Starts nothing yet."""
+    def __init__(
+        self, config: Config, journal: Journal, resource: Callable[[], Mapping[str, Any]] = dict[str, Any]
+    ) -> None:
+        """Starts nothing yet.
+
+        Args:
+            config: What the environment says.
+            journal: Where the records are.
+            resource: The resource's attributes, for the metrics of this process.
+        """
         self._config = config
         self._journal = journal
         self._jitter = Random()  # noqa: S311  (the program's own `random` is left alone)
         self._loading = threading.Lock()
-        """Held while the thread imports: a fork in the middle of an import would leave the child with its lock."""
+        """Held while the thread imports, or records on the program's own meter provider: a fork in the middle would
+        leave the child with a lock that nobody gives back."""
         self._fork_held = False
         self.spans: deque[Any] = deque(maxlen=2048)
         """Finished spans of the lazy global provider: the program's own, beside our records."""
+        self.metrics = Queue(config, resource, self._come)
+        """What the metrics still have to count."""
         self.generation = 0
         """How many forks lie behind: what was begun in another generation is another process's to end."""
         self._fresh()
-        if config.exports:
+        if config.delivers:
             exits.watch(self, self._await_loading)
         if hasattr(os, "register_at_fork"):
             os.register_at_fork(before=self._before_fork, after_in_parent=self._forked, after_in_child=self._child)
@@ -82,6 +95,7 @@ class Worker:
         self._exit_by = 0.0
         self._start = threading.RLock()
         self._exporter: Exporter | None = None
+        self._aside = outbox.Aside(self._journal.directory, self._config.events_destination)
         self._position: tuple[Path, int] | None = None
         self._failures = 0
         self._begun = self._attempted = 0
@@ -90,6 +104,8 @@ class Worker:
         self._ingested: int = 0
         self._store_refused = False
         self._lost: dict[str, int] = {}
+        self._flushes = self._flushed = 0
+        """How often metrics were asked for before they are due, and how often they were sent then."""
 
     def notify(self, size: int) -> None:
         """Says that a record was appended; `size` is the segment's size in bytes, 0 for a record in memory."""
@@ -102,6 +118,24 @@ class Worker:
         if self._thread is None:
             self._run()
 
+    def _come(self, at_once: bool) -> None:  # noqa: FBT001  (what the queue of metrics asks)
+        """Has the thread run, started if need be."""
+        if self._thread is None:
+            self._run()
+        elif not at_once:
+            return
+        self._wake.put(None)
+
+    def _meter(self) -> None:
+        """Sends the metrics that are due; those of a thread that is about to end are."""
+        wanted = self._flushes
+        if self._exporter is not None and self._config.metrics:
+            self._exporter.quiet()
+        now = wanted > self._flushed or self._stopping or self._asked is not None
+        for reason, count in (guarded(self.metrics.send, now=now) or {}).items():
+            health.note(self._config.store, "metrics", reason, count)
+        self._flushed = wanted
+
     def _run(self) -> None:
         with self._start:
             if self._thread is None and not self._stopping:
@@ -111,12 +145,12 @@ class Worker:
                 except RuntimeError:  # no threads here (subinterpreter, exit, limit): the disk keeps the calls
                     return
                 self._thread = thread
-                if self._config.exports:
+                if self._config.delivers:
                     guarded(signals.watch)
 
     def _loop(self) -> None:
         ended, wake = self._ended, self._wake
-        if self._config.exports:
+        if self._config.delivers:
             guarded(self._load)
         while not self._stopping:
             if self._asked is None:
@@ -130,10 +164,12 @@ class Worker:
         ended.set()
 
     def _cycle(self) -> None:
+        guarded(self.metrics.count, self._loading)
         if self._config.exports:
-            self._export()
+            guarded(self._export)
         if self._config.keep:
-            self._ingest()
+            guarded(self._ingest)
+        self._meter()
 
     # -- the local store
 
@@ -197,12 +233,16 @@ class Worker:
 
                 if self._exporter is None:
                     self._exporter = Exporter(self._config)
+                    if self._config.metrics:
+                        pass
                 self._exporter.begin()
         finally:
             loaded.set()
 
-    def _took(self, outcome: Outcome) -> bool:
-        """Whether nothing of a batch has to wait; what is lost is counted."""
+    def _took(self, outcome: Outcome, header: Mapping[str, Any] | None = None) -> bool:
+        """Whether nothing of a batch has to wait here; what is lost is counted, events that wait are put aside."""
+        if outcome.aside and not self._aside.keep(outcome.aside, header or {"v": outbox.VERSION, "kind": "segment"}):
+            outcome.lose("events: cannot be kept", len(outcome.aside))
         for reason, count in outcome.lost.items():
             self._lost[reason] = self._lost.get(reason, 0) + count
         if outcome.wait:
@@ -242,8 +282,8 @@ class Worker:
                 ended.close()  # it waits with the others, and is bounded with them
         return delivered
 
-    def _send(self, path: Path, offset: int) -> tuple[int, bool]:
-        """Exports a segment's records from `offset` on.
+    def _send(self, path: Path, offset: int, *, events: bool = False) -> tuple[int, bool]:
+        """Exports a segment's records from `offset` on, or their events alone.
 
         Returns:
             The offset behind the last one that needs not wait, and whether that is all that was there.
@@ -258,7 +298,8 @@ class Worker:
             if end == offset:
                 break
             for at in range(0, len(batch), BATCH):
-                if not self._took(exporter.records(batch[at : at + BATCH], header)):
+                send = exporter.events if events else exporter.records
+                if not self._took(send(batch[at : at + BATCH], header), header):
                     return offset, False
             offset = end
             with contextlib.suppress(OSError):  # a full disk: what was sent twice has the same ids
@@ -276,6 +317,7 @@ class Worker:
         guarded(outbox.bound, self._config.store, self._journal.directory, self._take_in)
         if not deliver:
             return
+        self._look_after_events()
         for number, (path, kept) in enumerate(outbox.closed(self._journal.directory, self._config.destination)):
             if number == ORPHANS and not self._stopping:
                 self._orphans_at = 0.0
@@ -291,6 +333,15 @@ class Worker:
         health.note(
             self._config.store, "dropped", "damaged line in the journal", lines, destination=self._config.destination
         )
+
+    def _look_after_events(self) -> None:
+        """Delivers the events that had to wait when their spans were taken."""
+        self._aside.close()
+        if self._config.events_destination is not None:
+            for path, _ in outbox.closed(self._journal.directory, self._config.events_destination):
+                if not self._send(path, outbox.taken(path), events=True)[1]:
+                    return
+                outbox.remove(path)
 
     def _retire(self, segment: Segment) -> None:
         if self._send(segment.path, outbox.taken(segment.path))[1]:
@@ -321,21 +372,25 @@ class Worker:
         if self._config.exports and self._waits():
             self._orphans_at = 0.0
             self._run()
+        elif self.metrics:
+            self._run()
         return self._hasten(timeout)
 
     def _hasten(self, timeout: float) -> bool:
         deadline = time.monotonic() + timeout
-        if not self._config.exports:
-            return True
         before = self._begun
         self._retry_at = 0.0
+        self._flushes = wanted = self._flushes + 1
         self._wake.put(None)
-        while self._waits() and self._thread is not None:
-            failed = self._attempted > before and self._failures
-            if failed or not self._not_before <= time.monotonic() < deadline:
+        while self._thread is not None and not self._ended.is_set():
+            waits = self._config.exports and self._waits()
+            if not waits and not self.metrics and self._flushed >= wanted:
+                return True
+            failed = waits and ((self._attempted > before and self._failures) or time.monotonic() < self._not_before)
+            if failed or time.monotonic() >= deadline:
                 return False
             time.sleep(0.005)
-        return not self._waits()
+        return not (self._config.exports and self._waits())
 
     def _waits(self) -> bool:
         """Whether anything of this process is still to be delivered, by whichever process."""
@@ -415,8 +470,10 @@ class Worker:
     def _clean(self) -> None:
         """Leaves nothing behind at the end that has been delivered."""
         self._put_away()
+        self._aside.close()
         if lost := len(self._journal.memory):
             health.note(self._config.store, "dropped", "in memory only, at the end of the process", lost)
+        guarded(self.metrics.shutdown)
         if self._exporter is not None:
             self._exporter.shutdown()
 
@@ -425,7 +482,9 @@ class Worker:
         with self._start:
             if (asked := self._asked) is None:
                 return False
-            if self._behind():
+            if self.metrics:
+                return False
+            if self._config.exports and self._behind():
                 if not self._stopping and time.monotonic() >= max(self._retry_at, self._not_before):
                     return False  # it has not been tried
                 if self.spans or self._journal.memory:
@@ -437,6 +496,8 @@ class Worker:
                     self._left.append(ended.path)
                     self._orphans_at = 0.0
             self._put_away()
+            self._aside.close()
+            self.metrics.rest()
             if self._exporter is not None:
                 self._exporter.rest()
             self._thread = None
@@ -448,12 +509,12 @@ class Worker:
         if thread not in (None, threading.current_thread()) and forks.alone(thread, signals.watcher()):
             guarded(self._end_threads, thread)
         self._fork_held = self._loading.acquire(timeout=5)
-        if self._config.exports:
+        if self._config.delivers:
             exits.before_fork(self)
 
     def _end_threads(self, thread: threading.Thread) -> None:
         """Ends our threads where that takes no time; they come back with the next call, or flush."""
-        if self._config.exports:
+        if self._config.delivers:
             self._loaded.wait(5)
         asked = self._asked = threading.Event()
         self._wake.put(None)
@@ -472,6 +533,8 @@ class Worker:
     def _child(self) -> None:
         self.generation += 1
         self._loading = threading.Lock()
+        self._aside.close()
         self._fresh()
         self.spans.clear()
+        guarded(self.metrics.after_fork)
         self._journal.after_fork()

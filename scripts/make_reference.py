@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 import hexr_instrument
+from hexr_instrument import names
 from hexr_instrument.config import VARIABLES
 from hexr_instrument.direct import AsyncLLMStream, LLMResponse, LLMStream
 from hexr_instrument.llm import HexrLLM
@@ -17,6 +18,17 @@ from hexr_instrument.llm import HexrLLM
 PAGE = Path(__file__).resolve().parent.parent / "docs" / "reference.md"
 SCOPES = ("hexr_agent", "hexr_role", "hexr_tenant", "hexr_labels")
 PLAIN = ("current_caller", "instrument", "uninstrument", "flush")
+
+
+METRICS_HEAD = """## Metrics
+
+Where an endpoint (or `OTEL_METRICS_EXPORTER`) is set, or the program has a meter provider of its own, each finished call
+is counted; [metrics.md](metrics.md) says what to do with it. Labels of every point of a call: `gen_ai.operation.name`,
+`gen_ai.provider.name`, and what `HEXR_METRIC_LABELS` chooses of `gen_ai.request.model`, `gen_ai.response.model`,
+`server.address` with `server.port`, `hexr.agent.name`, `hexr.agent.tenant`, `hexr.agent.role` and `hexr.label.NAME`.
+Beside them: `gen_ai.token.type` (token usage), `gen_ai.token.modality` (usage by the names to come),
+`hexr.llm.cost.status` and `error.type` (calls), `error.type` (durations), `hexr.llm.budget.name` (budgets),
+`gen_ai.tool.name` (tools), `hexr.metric.label` (folded)."""
 
 
 def signature(name: str, function: Any) -> str:
@@ -71,7 +83,20 @@ def parts() -> Iterator[str]:
         fields = ", ".join(f"`{name}`" for name in kind.__dataclass_fields__)
         yield f"### `{kind.__name__}`\n\n{text(kind)}\n\nFields: {fields}; `cost_usd`; `as_dict()`.\n"
     yield f"## Budgets\n\n### `BudgetExceeded`\n\n{text(hexr_instrument.BudgetExceeded)}\n\nFields: `rule`, `spent_usd`, `limit_usd`.\n"
-    yield "## Environment\n\nAn empty value is an unset one; a wrong value is named in one line on stderr and its default\nis used.\n"
+    yield METRICS_HEAD
+    for title, metrics in (
+        (
+            "By default (`HEXR_SEMCONV=default`, the names of the last release of the conventions)",
+            names.METRICS["default"],
+        ),
+        ("The same in every version", {**names.OUR_METRICS, "folded": names.FOLDED}),
+        ("`HEXR_SEMCONV=latest`, instead of the first table", names.METRICS["latest"]),
+    ):
+        yield f"\n{title}:\n\n| metric | type, unit | what |\n| --- | --- | --- |"
+        for each in metrics.values():
+            kind = "histogram" if each.buckets else "counter"
+            yield f"| `{each.name}` | {kind}, `{each.unit}` | {each.meaning} |"
+    yield "\n## Environment\n\nAn empty value is an unset one; a wrong value is named in one line on stderr and its default\nis used.\n"
     yield "| variable | default | meaning |\n| --- | --- | --- |"
     for each in VARIABLES:
         yield f"| `{each.name}` | {each.default} | {each.meaning} |"

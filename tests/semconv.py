@@ -41,7 +41,11 @@ OURS = {
 OUR_METRICS = {
     "hexr.llm.cost_usd": ("counter", "{USD}"),
     "hexr.llm.calls": ("counter", "{call}"),
+    "hexr.llm.budget.exceeded": ("counter", "{call}"),
+    "hexr.llm.budget.refused": ("counter", "{call}"),
+    "hexr.metric.folded": ("counter", "{measurement}"),
 }
+OUR_LABELS = {"hexr.llm.budget.name": "string", "hexr.metric.label": "string"}
 UNSAID = {
     "realtime": {"gen_ai.response.model"},
     "runs": {"gen_ai.request.model", "gen_ai.response.finish_reasons"},
@@ -274,6 +278,7 @@ def point_faults(point: Point) -> list[str]:
         },
         **{name: kind for name, (kind, _) in known.items()},
         **{name: kind for name, kind in OURS.items() if kind == "string"},
+        **OUR_LABELS,
         **DEVIATIONS,
     }
     return [

@@ -326,7 +326,12 @@ SITUATIONS = (
         "no hung child",
         "exits::forks_of_a_busy_program_hang_no_child",
     ),
-    Situation(57, "counters after fork", "sum over processes is right", reason="there are no metrics in this version"),
+    Situation(
+        57,
+        "counters after fork",
+        "sum over processes is right",
+        "metrics::the_sum_over_forked_processes_is_right",
+    ),
     Situation(
         58,
         "mp fork/forkserver/spawn, Pool, ProcessPoolExecutor, `terminate()`",

@@ -23,7 +23,8 @@ RULES: dict[str, set[str]] = {
     "call": set(),
     "guard": set(),
     "private": set(),
-    "config": {"private", "redact"},
+    "config": {"endpoints", "private", "redact"},
+    "endpoints": set(),
     "names": set(),
     "redact": {"call"},
     "imported": {"call", "frameworks", "guard", "providers", "start"},
@@ -45,7 +46,20 @@ RULES: dict[str, set[str]] = {
     "outbox": {"health", "journal"},
     "signals": {"guard"},
     "forks": set(),
-    "worker": {"config", "exits", "export", "forks", "guard", "health", "journal", "outbox", "signals", "store"},
+    "worker": {
+        "config",
+        "exits",
+        "export",
+        "forks",
+        "guard",
+        "health",
+        "journal",
+        "metrics",
+        "outbox",
+        "signals",
+        "store",
+    },
+    "metrics": {"call", "config", "export", "guard", "metrics", "names", "opentelemetry.metrics", *OTEL_API},
     "export": {
         "config",
         "events",
@@ -99,7 +113,7 @@ RULES: dict[str, set[str]] = {
         "streams",
     },
     "engine": {"call", "context", "drives", "frameworks", "guard", "providers", "recorder", "wrapt"},
-    "provider": {"recorder", "export", *OTEL_API},
+    "provider": {"export", "metrics", "recorder", *OTEL_API},
     "hub": {
         "agents",
         "call",
@@ -124,7 +138,9 @@ RULES: dict[str, set[str]] = {
         "call",
         "config",
         "frameworks",
+        "endpoints",
         "health",
+        "metrics",
         "names",
         "outbox",
         "owed",
@@ -268,12 +284,12 @@ def test_exceptions_are_swallowed_in_one_room() -> None:
 
 
 def test_the_environment_is_read_in_one_room() -> None:
-    """`HEXR_*` and `OTEL_*` variables of a running program are read by config.py (the command sets them)."""
+    """`HEXR_*` and `OTEL_*` variables of a running program are read by config.py and endpoints.py; the command sets them."""
     reads = [
         path
         for path in FILES
         if ("environ.get(" in code(path) or "getenv(" in code(path) or "environ[" in code(path))
-        and room(path) not in ("boot", "config", "start", "cli", "demo")
+        and room(path) not in ("boot", "config", "endpoints", "start", "cli", "demo")
     ]
     assert names(reads) == []
 

@@ -48,6 +48,13 @@ WRONG = {
     "OTEL_RESOURCE_ATTRIBUTES": ["service.name", "=x"],
     "OTEL_EXPORTER_OTLP_ENDPOINT": ["localhost:4318", "htp://localhost", "http://", "http:// x", "/v1/traces"],
     "OTEL_EXPORTER_OTLP_TRACES_ENDPOINT": ["localhost"],
+    "OTEL_EXPORTER_OTLP_METRICS_ENDPOINT": ["localhost"],
+    "OTEL_EXPORTER_OTLP_METRICS_PROTOCOL": ["http/json"],
+    "OTEL_METRICS_EXPORTER": ["statsd"],
+    "OTEL_METRIC_EXPORT_INTERVAL": ["1m", "0", "-1"],
+    "OTEL_EXPORTER_PROMETHEUS_PORT": ["http", "65536"],
+    "HEXR_METRIC_LABELS": ["tenat", "tenant,label.", "label"],
+    "HEXR_SEMCONV": ["1.41"],
     "OTEL_EXPORTER_OTLP_PROTOCOL": ["http", "http/json", "GRPC-WEB"],
     "OTEL_EXPORTER_OTLP_TRACES_PROTOCOL": ["protobuf"],
     "OTEL_TRACES_EXPORTER": ["jaeger", "otlp,zipkin"],
@@ -75,7 +82,7 @@ def test_every_wrong_value_is_named() -> None:
     """Several wrong values are several lines, and the right ones beside them count."""
     found = Config.from_env({name: values[0] for name, values in WRONG.items()} | {"HEXR_AGENT_NAME": "crew"})
     named = [line.partition("=")[0] for line in found.complaints]
-    assert sorted(named) == sorted(set(WRONG) - {"OTEL_EXPORTER_OTLP_ENDPOINT"})  # the one for traces hides it
+    assert sorted(named) == sorted(set(WRONG) - {"OTEL_EXPORTER_OTLP_ENDPOINT"})  # those for one signal hide it
     assert found.agent == "crew"
 
 

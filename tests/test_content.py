@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import sys
 from collections.abc import Iterator
 from typing import Any
 
@@ -287,6 +288,27 @@ def test_a_collector_without_logs_gets_each_span_once(run: Run, receiver: OtlpRe
     assert len([each for each in receiver.requests if each.signal == "traces"]) == 1
     assert "refuses events (events: HTTP 404)" in done.err
     assert not list((done.store / "journal").glob("*.jsonl"))
+
+
+def test_events_wait_for_their_endpoint_and_spans_do_not(run: Run, receiver: OtlpReceiver) -> None:
+    """While the endpoint of logs is down, spans go on, once; events wait on disk and leave with the next process."""
+    with OtlpReceiver() as logs:
+        where = {**receiver.environment(), SWITCH: "SPAN_AND_EVENT"}
+        where["OTEL_EXPORTER_OTLP_LOGS_ENDPOINT"] = logs.endpoint + "/v1/logs"
+        logs.fail(503, times=None)
+        done = run(KEPT, **where)
+        assert (done.returncode, done.err, len(receiver.wait(1)), logs.logs) == (0, "", 1, [])
+        assert [record["kind"] for record in done.records] == ["event"]
+        shown = run(command=[sys.executable, "-m", "hexr_instrument", "doctor", "--quick"], bare=True, **where)
+        assert "1 event waits" in " ".join(shown.out.split())
+        logs.recover()
+        done = run(KEPT, **where)
+        assert (done.returncode, done.err, len(receiver.wait(2))) == (0, "", 2)
+        assert len(logs.wait(logs=2)) == 0
+        assert {log.span_id for log in logs.logs} == {span.span_id for span in receiver.spans}
+        assert of_log(logs.logs[0])["gen_ai.input.messages"] == of_log(logs.logs[1])["gen_ai.input.messages"]
+    assert not list((done.store / "journal").glob("*.jsonl"))
+    assert not list((done.store / "journal").glob("*.sent"))
 
 
 def test_a_limit_bounds_each_attribute(run: Run, receiver: OtlpReceiver) -> None:

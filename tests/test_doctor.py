@@ -19,8 +19,9 @@ from support import Run, clean_environment
 from hexr_instrument import health, pricing
 from hexr_instrument.boot import boot_directory
 from hexr_instrument.call import Caller
-from hexr_instrument.config import Config, Endpoint
+from hexr_instrument.config import Config
 from hexr_instrument.demo.receiver import OtlpReceiver
+from hexr_instrument.endpoints import Endpoint
 from hexr_instrument.owed import Origin, Owed
 from hexr_instrument.report import doctor
 from hexr_instrument.report.doctor import delivery, frameworks, probe, sdks
@@ -78,6 +79,22 @@ def test_one_screen_says_that_all_is_well(run: Run, receiver: OtlpReceiver) -> N
     assert f"{receiver.endpoint}/v1/traces, http/protobuf: answers" in whole
     assert "(mode 0700): 1 call," in whole
     assert len(receiver.spans) == 1, "the probe itself leaves nothing there"
+
+
+def test_metrics_are_asked_for_and_their_series_estimated(run: Run, receiver: OtlpReceiver) -> None:
+    """The endpoint of metrics has a line of its own; one that takes none is worth knowing, and loses no call."""
+    done = run(CALL, HEXR_KEEP="30d", OTEL_EXPORTER_OTLP_ENDPOINT=receiver.endpoint)
+    receiver.fail(404, signal="metrics")
+    where = {"HEXR_KEEP": "30d", "OTEL_EXPORTER_OTLP_ENDPOINT": receiver.endpoint}
+    shown = ask(done.store, "--json", **where)
+    section = json.loads(shown.stdout)["sections"]["telemetry"]
+    assert shown.returncode == 0
+    assert section["series"] == 87
+    refused = next(each for each in section["findings"] if "/v1/metrics" in each["text"])
+    assert refused["level"] == "note" and "no OTLP at this path" in refused["text"]
+    assert "metrics: http://127.0.0.1:9464/metrics" not in shown.stdout
+    scraped = ask(done.store, "--quick", OTEL_METRICS_EXPORTER="prometheus", OTEL_EXPORTER_PROMETHEUS_HOST="127.0.0.1")
+    assert "served at http://127.0.0.1:9464/metrics" in " ".join(scraped.stdout.split())
 
 
 def test_json_has_the_same_in_words_and_as_data(tmp_path: Path) -> None:
@@ -205,7 +222,7 @@ def test_an_endpoint_that_says_no_is_a_problem(receiver: OtlpReceiver, status: i
     """Whatever it says, the screen says it."""
     receiver.fail(status)
     environ = {"OTEL_EXPORTER_OTLP_ENDPOINT": receiver.endpoint}
-    (finding,) = delivery.telemetry(Config.from_env(environ), environ, quick=False).findings
+    finding, _ = delivery.telemetry(Config.from_env(environ), environ, quick=False).findings
     assert finding.level == "problem"
     assert f"HTTP {status}" in finding.text
 

@@ -8,6 +8,7 @@ import random
 import secrets
 import sys
 import threading
+import time
 from collections.abc import Callable, Generator, Mapping, Sequence
 from typing import Any
 
@@ -27,6 +28,9 @@ from ..config import Config
 from ..guard import guarded, say
 from ..recorder import Recorder
 from .answer import Answer, Outcome, Sink
+
+EVENTS_SECONDS = 30.0
+"""How long an endpoint of events that is down is left alone, while spans go on."""
 
 
 def resource_of(attributes: Mapping[str, Any]) -> Resource:
@@ -80,18 +84,20 @@ class Exporter:
         # A backend may ask to wait, the console never does: last, it prints nothing twice.
         self._sinks = [_SINKS[name](config) for name in sorted(config.exporters, key=lambda each: each == "console")]
         self._events = _events_of(config)
+        self._events_at = 0.0
+        """When the endpoint of events may be asked again."""
         self._resources: dict[str, Resource] = {}
         self._thread = 0
-        _keep_random_alone()
+        keep_random_alone()
 
     def begin(self) -> None:
         """Takes up work in this thread, whose requests are nobody's telemetry."""
         self._thread = threading.get_ident()
-        self._quiet()
+        self.quiet()
         otel.attach(otel.set_value(_SUPPRESS_INSTRUMENTATION_KEY, True))
         otel.attach(otel.set_value(_SUPPRESS_HTTP_INSTRUMENTATION_KEY, True))
 
-    def _quiet(self) -> None:
+    def quiet(self) -> None:
         """Keeps the exporters' warnings of this thread out of the program's log: a collector that is down is normal."""
         for name in list(logging.root.manager.loggerDict):
             if name.startswith(("opentelemetry.exporter", "urllib3")):
@@ -107,12 +113,7 @@ class Exporter:
             batch: Records of the journal, of one segment.
             header: That segment's header; None for records that never reached the disk.
         """
-        described: Mapping[str, Any] = header or {"resource": dict(self._config.resource)}
-        resource = self._resource(described.get("resource") or {})
-        prices = str(described.get("prices") or "")
-        scope = InstrumentationScope(
-            names.SCOPE, names.package_version(), names.SCHEMA_URL, {names.PRICES_VERSION: prices} if prices else None
-        )
+        resource, scope = self._origin(header)
         spans = [
             span
             for record in batch
@@ -124,17 +125,36 @@ class Exporter:
         outcome = self.spans(spans)
         if self._events is None or not outcome.delivered:
             return outcome
-        told = Outcome()
-        found = [made for each in batch if (made := guarded(self._events.record, each, resource, scope)) is not None]
-        deliver(self._events.sinks, found, told)
         if not self._sinks:
-            return told
+            return self.events(batch, header)
         # The spans are taken: to wait with an endpoint that takes no events would send them again.
+        told = self.events(batch, header) if time.monotonic() >= self._events_at else Outcome(delivered=False)
         if not told.delivered:
-            told.lose(told.reason, len(found))
+            outcome.aside = [each for each in batch if telemetry.has_event(each)]
         for reason, count in told.lost.items():
-            outcome.lose(f"events: {reason}", count)
+            outcome.lose(reason if reason.startswith("events") else f"events: {reason}", count)
         return outcome
+
+    def events(self, batch: Sequence[Mapping[str, Any]], header: Mapping[str, Any] | None) -> Outcome:
+        """Exports the events of `batch`; their endpoint is asked again half a minute after it asked to wait."""
+        told = Outcome()
+        if self._events is not None:
+            resource, scope = self._origin(header)
+            made = [
+                event for each in batch if (event := guarded(self._events.record, each, resource, scope)) is not None
+            ]
+            deliver(self._events.sinks, made, told)
+            self._events_at = 0.0 if told.delivered else time.monotonic() + max(told.wait, EVENTS_SECONDS)
+        return told
+
+    def _origin(self, header: Mapping[str, Any] | None) -> tuple[Resource, InstrumentationScope]:
+        """Resource and scope of a segment's records."""
+        described: Mapping[str, Any] = header or {"resource": dict(self._config.resource)}
+        prices = str(described.get("prices") or "")
+        scope = InstrumentationScope(
+            names.SCOPE, names.package_version(), names.SCHEMA_URL, {names.PRICES_VERSION: prices} if prices else None
+        )
+        return self._resource(described.get("resource") or {}), scope
 
     def _resource(self, attributes: Mapping[str, Any]) -> Resource:
         key = repr(sorted(attributes.items()))
@@ -186,7 +206,7 @@ def _deliver(sink: Sink, batch: Sequence[Any], outcome: Outcome) -> None:
         outcome.lose(answer.reason, len(batch))
 
 
-def _keep_random_alone() -> None:
+def keep_random_alone() -> None:
     """Gives the official exporters a source of jitter of their own: theirs draws from the program's `random`."""
     for name, module in list(sys.modules.items()):
         if name.startswith("opentelemetry.exporter.") and getattr(module, "random", None) is random:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Literal, Protocol
 
@@ -30,6 +30,8 @@ class Outcome:
     """Why it has to wait."""
     wait: float = 0.0
     """Seconds that the backend asked to be left alone."""
+    aside: list[Mapping[str, Any]] = field(default_factory=list[Mapping[str, Any]])
+    """Records whose spans were taken, and whose events have to wait."""
     lost: dict[str, int] = field(default_factory=dict[str, int])
     """How many spans the backend will never take, by what it said."""
 

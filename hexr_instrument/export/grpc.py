@@ -37,7 +37,7 @@ class Grpc:
         self._kind = kind
         self._answer: Answer | None = None
         self._others = _threads()
-        self._exporter: Any = self._made()
+        self.exporter: Any = self._made()
 
     def _made(self) -> Any:
         exporter: Any = self._kind()
@@ -47,9 +47,9 @@ class Grpc:
     def send(self, batch: Sequence[Any]) -> Answer:
         """Sends one request, once."""
         self._answer = None
-        if self._exporter is None:
-            self._exporter = self._made()
-        self._exporter.export(batch)
+        if self.exporter is None:
+            self.exporter = self._made()
+        self.exporter.export(batch)
         answer = self._answer or Answer("large", "cannot be encoded")
         if answer.reason == grpc.StatusCode.UNAVAILABLE.name:
             # A channel waits up to two minutes before it connects again; a new one does so at the next request.
@@ -68,9 +68,9 @@ class Grpc:
 
     def shutdown(self) -> None:
         """Closes the channel."""
-        if self._exporter is not None:
-            self._exporter.shutdown()
-            self._exporter = None
+        if self.exporter is not None:
+            self.exporter.shutdown()
+            self.exporter = None
 
 
 def _threads() -> bool:

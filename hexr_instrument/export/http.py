@@ -40,13 +40,13 @@ class Http:
         session = _session(config.credential_provider)
         for prefix, adapter in list(session.adapters.items()):
             session.mount(prefix, _Once(adapter, self))
-        self._exporter = kind(session=session)
+        self.exporter = kind(session=session)
 
     def send(self, batch: Sequence[Any]) -> Answer:
         """Sends one request, once."""
         self._answer = None
         with contextlib.suppress(_Unreachable):  # older exporters let it through; the answer is known
-            self._exporter.export(batch)
+            self.exporter.export(batch)
         # No request was made: the batch is beyond the exporter's own limit, or one of its spans cannot be encoded.
         return self._answer or Answer("large", "cannot be encoded")
 
@@ -59,7 +59,7 @@ class Http:
 
     def shutdown(self) -> None:
         """Closes the connections."""
-        self._exporter.shutdown()
+        self.exporter.shutdown()
 
 
 class _Unreachable(Exception):  # noqa: N818  (never shown)

@@ -47,7 +47,7 @@ def waiting(journal: Path, taken: Mapping[str, int]) -> list[Waiting]:
                 records, end = lines(path, offset)
                 if end > offset:
                     for record in records:
-                        if record.get("kind") == "call":
+                        if record.get("kind") in ("call", "event"):
                             into.calls += 1
                             begun = record.get("start")
                             if type(begun) is int:

@@ -113,7 +113,7 @@ def examine(store: Store, environ: Mapping[str, str], *, quick: bool) -> Iterato
     yield sdks.recorded(config, environ, quick=quick)
     yield frameworks.followed(config, environ, quick=quick)
     yield _changes(config)
-    yield delivery.telemetry(config, environ, quick=quick)
+    yield delivery.series(delivery.telemetry(config, environ, quick=quick), store, config)
     yield delivery.kept(store, config)
     yield delivery.losses(store)
     yield _prices(store)

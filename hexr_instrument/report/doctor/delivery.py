@@ -10,7 +10,9 @@ from datetime import timezone
 from typing import Any
 
 from ... import health, owed, private, redact
-from ...config import Config, endpoint
+from ...config import Config
+from ...endpoints import endpoint
+from ...metrics.points import LABEL, SETS
 from ...outbox import WAITING_BYTES, WAITING_SECONDS
 from ...store import DATABASE, Store, StoreError
 from .. import iso, moment, plain
@@ -21,27 +23,88 @@ from .section import DAY, Section, size, span
 def telemetry(config: Config, environ: Mapping[str, str], *, quick: bool) -> Section:
     """Where telemetry goes, and whether it is taken there."""
     section = Section("Telemetry")
-    section.data = {"exporters": list(config.exporters), "endpoints": []}
+    section.data = {
+        "exporters": list(config.exporters),
+        "metrics": list(config.metrics),
+        "endpoints": [],
+        "series": None,
+    }
     if not config.exports:
         section.ok("stays in the local store: no OTLP endpoint is set")
-    if "console" in config.exporters:
-        section.ok("traces: printed (OTEL_TRACES_EXPORTER=console)")
-    if "otlp" in config.exporters:
-        where = endpoint("traces", config.protocol, environ)
-        names = [name for name, _ in where.headers]
-        url = probe.shown(where.url)
-        text = f"traces: {url}, {config.protocol}" + (f", headers {', '.join(names)}" if names else "")
-        data: dict[str, Any] = {"signal": "traces", "url": url, "protocol": config.protocol, "headers": names}
-        data |= {"answers": None, "said": None}
-        section.data["endpoints"].append(data)
-        if quick or config.disabled:
-            section.note(f"{text}: not asked{' (--quick)' if quick else ''}")
-        elif config.credential_provider and config.protocol != "grpc":
-            section.note(f"{text}: not asked, as {plain(config.credential_provider)} makes its sessions")
+    for signal, exporters, protocol in (
+        ("traces", config.exporters, config.protocol),
+        ("metrics", config.metrics, config.metrics_protocol),
+        ("logs", config.events, config.logs_protocol),
+    ):
+        if "console" in exporters:
+            section.ok(f"{signal}: printed (OTEL_{signal.upper()}_EXPORTER=console)")
+        if "otlp" in exporters:
+            _endpoint(section, config, environ, signal, protocol, quick=quick)
+    if "prometheus" in config.metrics:
+        host, port = config.prometheus
+        section.ok(f"metrics: served at http://{host}:{port}/metrics from a program's first call on")
+    return section
+
+
+def _endpoint(
+    section: Section, config: Config, environ: Mapping[str, str], signal: str, protocol: str, *, quick: bool
+) -> None:
+    """Asks the endpoint of one signal."""
+    where = endpoint(signal, protocol, environ)
+    names = [name for name, _ in where.headers]
+    url = probe.shown(where.url)
+    text = f"{signal}: {url}, {protocol}" + (f", headers {', '.join(names)}" if names else "")
+    data: dict[str, Any] = {"signal": signal, "url": url, "protocol": protocol, "headers": names}
+    data |= {"answers": None, "said": None}
+    section.data["endpoints"].append(data)
+    if quick or config.disabled:
+        section.note(f"{text}: not asked{' (--quick)' if quick else ''}")
+    elif config.credential_provider and protocol != "grpc":
+        section.note(f"{text}: not asked, as {plain(config.credential_provider)} makes its sessions")
+    else:
+        data["answers"], data["said"] = probe.ask(where, signal, protocol)
+        if data["answers"]:
+            section.ok(f"{text}: {data['said']}")
+        elif signal == "metrics":  # no call is lost with them
+            section.note(f"{text}: {data['said']}; without metrics: OTEL_METRICS_EXPORTER=none")
         else:
-            data["answers"], data["said"] = probe.ask(where, "traces", config.protocol)
-            add = section.ok if data["answers"] else section.problem
-            add(f"{text}: {data['said']}")
+            section.problem(f"{text}: {data['said']}")
+
+
+_PER_SET = 5 * 17 + 2
+"""Series of one set of labels in a Prometheus: five histograms (14 buckets and the last, sum, count) and two counters."""
+_COLUMNS = {
+    "request_model": "requested",
+    "response_model": "model",
+    "agent": "agent",
+    "tenant": "tenant",
+    "role": "role",
+}
+
+
+def series(section: Section, store: Store, config: Config) -> Section:
+    """The same section with how many series the calls of the store would be in a Prometheus, where there are metrics."""
+    if not config.metrics:
+        return section
+    chosen = [_COLUMNS[word] for word in config.metric_labels if word in _COLUMNS]
+    own = [word.removeprefix(LABEL) for word in config.metric_labels if word.startswith(LABEL)]
+    by = ("provider", *chosen, *own)
+    try:
+        sets = len(store.costs(by)) if store.path.exists() else 0
+    except StoreError:  # said where the store is
+        return section
+    if not sets:
+        section.note(
+            f"metrics: {_PER_SET} series at most for each set of labels; the store has no calls to tell how many"
+        )
+        return section
+    count = min(sets, SETS) * _PER_SET
+    section.data["series"] = count
+    what = f"metrics: about {count:,} series for each process of a program, of {sets:,} sets of labels"
+    if sets > SETS:
+        section.note(f"{what}, of which {SETS:,} are kept apart: choose fewer labels (HEXR_METRIC_LABELS)")
+    else:
+        section.ok(what)
     return section
 
 
@@ -119,12 +182,16 @@ def _waiting(
     age = 0 if oldest is None else max(0, time.time_ns() - oldest)
     where = {None: "store", config.destination: "endpoint"}.get(destination, "another endpoint")
     section.data["waiting"].append({"for": where, "calls": calls, "bytes": held, "oldest": iso(oldest)})
-    many = "1 call waits" if calls == 1 else f"{calls:,} calls wait"
+    events = destination is not None and destination == config.events_destination
+    one = "event" if events else "call"
+    many = f"1 {one} waits" if calls == 1 else f"{calls:,} {one}s wait"
     what = f"{many} ({size(held)}, the oldest {span(age / 1e9)})"
     if destination is None:
         section.ok(f"{what} in the journal, for the next `costs`")
         return
-    whose = "the endpoint" if destination == config.destination else "another endpoint than this environment's"
+    whose = (
+        "the endpoint" if events or destination == config.destination else "another endpoint than this environment's"
+    )
     if held > WAITING_BYTES * 0.8 or age > WAITING_SECONDS * 10**9 / 2:
         section.problem(f"{what} for {whose}: beyond 48 h or 50 MiB the oldest are dropped")
     else:
@@ -136,6 +203,7 @@ _KINDS = {
     "refused": "calls refused by the endpoint",
     "breaker": "left alone until its program restarts, as recording it failed again and again",
     "fault": "fault of ours",
+    "metrics": "metrics refused by the endpoint; no call is lost",
 }
 """Kinds of notes, in words."""
 
@@ -155,7 +223,7 @@ def losses(store: Store) -> Section:
         for (kind, reason), (count, last) in sums.items()
     ]
     for (kind, reason), (count, last) in sums.items():
-        add = section.problem if now - last < DAY else section.note
+        add = section.problem if now - last < DAY and kind != "metrics" else section.note
         add(f"{_KINDS.get(kind, kind)}: {reason} ({count:,}, last {moment(last, timezone.utc)})")
     if not sums:
         section.ok("nothing")

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 from urllib.parse import urlsplit
 
-from ...config import Endpoint
+from ...endpoints import Endpoint
 
 SECONDS = 5.0
 """How long an endpoint may take to answer."""
