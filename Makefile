@@ -27,6 +27,9 @@ frameworks: ## real programs of each agent framework, each in an environment of 
 page: ## the dashboard in a real browser (installs Debian's chromium where there is none)
 	command -v chromium >/dev/null || apt-get install -y -q --no-install-recommends chromium fonts-dejavu-core
 	$(PY) -m pip install -q --group page && $(PY) -m pytest -q -n 2 tests/test_dashboard.py
+grafana: ## the dashboard's queries on a real Prometheus (installs Debian's where there is none)
+	command -v prometheus >/dev/null || apt-get install -y -q --no-install-recommends prometheus
+	$(PY) -m pip install -q --group grafana && $(PY) -m pytest -q -n 2 tests/test_grafana.py tests/test_alerts.py tests/test_fleet.py
 bench: ## what a call costs, bare and recorded
 	$(PY) bench/calls.py
 demo: ## the content crew, without a key

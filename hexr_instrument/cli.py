@@ -42,6 +42,7 @@ tools:
   costs           who spent what: agent (tenant) > role > model
   calls           the latest calls, one line each
   dashboard       the same as a page in the browser, on this machine alone
+  grafana DIR     the dashboard for Grafana, alert rules, and a compose file
   prices MODEL    what a model costs
   doctor          what is recorded, where it goes, what was or will be lost
   purge           remove calls from the local store, for good
@@ -52,7 +53,7 @@ tools:
 exit status: that of COMMAND; 127 if it is not found, 126 if it cannot be
 executed, 2 if the options are not usable.
 """
-TOOLS = ("costs", "calls", "dashboard", "prices", "doctor", "purge", "demo")
+TOOLS = ("costs", "calls", "dashboard", "grafana", "prices", "doctor", "purge", "demo")
 _SETTINGS = {
     "--agent": "HEXR_AGENT_NAME",
     "--tenant": "HEXR_AGENT_TENANT",

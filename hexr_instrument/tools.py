@@ -11,7 +11,7 @@ from pathlib import Path
 from . import pricing
 from .config import Config, default_store
 from .guard import say
-from .report import calls, costs, doctor, page, prices, purge
+from .report import calls, costs, doctor, grafana, page, prices, purge
 
 
 def parser() -> argparse.ArgumentParser:
@@ -27,6 +27,7 @@ def parser() -> argparse.ArgumentParser:
     costs.add_arguments(add("costs", "Who spent what: agent (tenant) > role > model, from the local store."))
     calls.add_arguments(add("calls", "The latest calls, one line each."))
     page.add_arguments(add("dashboard", "The costs as a page in the browser, on this machine alone."))
+    grafana.add_arguments(add("grafana", "The LLM Costs dashboard for Grafana, with alerts and a stack to try it on."))
     prices.add_arguments(add("prices", "What a model costs, with the rule of each price; or take a newer table."))
     doctor.add_arguments(add("doctor", "What is recorded, where it goes, and what was or will be lost."))
     purge.add_arguments(add("purge", "Removes calls from the local store, for good."))
@@ -57,6 +58,8 @@ def _run(options: argparse.Namespace) -> int:
         return calls.run(options, directory, sys.stdout)
     if options.tool == "dashboard":
         return page.run(options, directory, sys.stdout)
+    if options.tool == "grafana":
+        return grafana.run(options, sys.stdout)
     if options.tool == "purge":
         return purge.run(options, directory, sys.stdout)
     if options.tool == "doctor":

@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 from support import ROOT
 
-RULES = ROOT / "hexr_instrument" / "report" / "alerts.yml"
+RULES = ROOT / "hexr_instrument/report/grafana/files/prometheus/alerts.yaml"
 
 
 @pytest.fixture(autouse=True)

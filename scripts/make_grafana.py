@@ -1,0 +1,424 @@
+"""Writes the "LLM Costs" dashboard with Grafana's typed builders. `--check` compares only.
+
+Needs `pip install --group grafana`. The labels of both styles of metric names match: with suffixes (Prometheus 3, the
+Collector's and our own scrape endpoint) and without (Mimir's default).
+"""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+from typing import Any
+
+from grafana_foundation_sdk.builders import (
+    barchart,
+    common,
+    dashboard,
+    piechart,
+    prometheus,
+    stat,
+    table,
+    tempo,
+    timeseries,
+)
+from grafana_foundation_sdk.cog.encoder import JSONEncoder
+from grafana_foundation_sdk.models import common as kinds
+from grafana_foundation_sdk.models import dashboard as models
+from grafana_foundation_sdk.models.piechart import PieChartType
+from grafana_foundation_sdk.models.tempo import SearchTableType
+
+FILE = Path(__file__).resolve().parent.parent / "hexr_instrument/report/grafana/files/dashboards/hexr-llm-costs.json"
+UID = "hexr-llm-costs"
+"""Stable within a major version, as names of metrics and attributes are."""
+METRICS = models.DataSourceRef(type_val="prometheus", uid="${metrics}")
+TRACES = models.DataSourceRef(type_val="tempo", uid="${traces}")
+VARIABLES = {
+    "tenant": "hexr_agent_tenant",
+    "agent": "hexr_agent_name",
+    "role": "hexr_agent_role",
+    "provider": "gen_ai_provider_name",
+    "model": "gen_ai_request_model",
+}
+# "" too: a call without a tenant is a call.
+ONLY = ",".join(f'{label}=~"${{{name}:regex}}"' for name, label in VARIABLES.items())
+CALLS = "hexr_llm_calls(_total)?"
+COST = "hexr_llm_cost_usd(_total)?"
+TOKENS = "gen_ai_client_token_usage_sum"
+SECONDS = "gen_ai_client_operation_duration(_seconds)?"
+FIRST = "gen_ai_client_operation_time_to_first_chunk(_seconds)?"
+BUDGET = "hexr_llm_budget_exceeded(_total)?"
+
+
+def series(name: str, *labels: str) -> str:
+    """A selector for one metric in both styles, of the calls that the variables choose."""
+    return "{" + ",".join((f'__name__=~"{name}"', ONLY, *labels)) + "}"
+
+
+def grown(name: str, by: str, *labels: str, over: str = "$__range", offset: str = "") -> str:
+    """How much a counter grew, by labels: the last sample of each process less the one before the range.
+
+    Unlike `increase()` it does not lose the first sample of a series, which is all that a short process has; and each
+    process has series of its own (`service.instance.id`), so that none is ever reset.
+    """
+    grouped = f"sum by ({by}) " if by else "sum "
+    last = f"last_over_time({series(name, *labels)}[{over}]{offset})"
+    earlier = f" offset {_twice(over, offset)}"
+    before = f"last_over_time({series(name, *labels)}[{over}]{earlier})"
+    return f"{grouped}({last} - ({before} or 0 * {last}))"
+
+
+def _twice(over: str, offset: str) -> str:
+    """The range before the range."""
+    return over if not offset else "48h"
+
+
+def rate(name: str, by: str, *labels: str) -> str:
+    """How fast a counter grows, by labels."""
+    return f"sum by ({by}) (rate({series(name, *labels)}[$__rate_interval]))"
+
+
+def quantile(of: float, name: str, by: str = "") -> str:
+    """A quantile of a histogram over the dashboard's steps."""
+    return f"histogram_quantile({of}, {rate(f'{name}_bucket', ','.join(filter(None, ('le', by))))})"
+
+
+def query(expression: str, legend: str = "", ref: str = "A", *, instant: bool = False) -> Any:
+    """A query of metrics."""
+    made = prometheus.Dataquery().expr(expression).legend_format(legend).ref_id(ref).datasource(METRICS)
+    if instant:
+        return made.instant().format("table") if legend == "" else made.instant()
+    return made.range()
+
+
+def panel(
+    kind: Any, title: str, about: str, *queries: Any, unit: str = "short", width: int = 12, height: int = 8
+) -> Any:
+    """A panel on metrics; `about` says what it counts, and how exact it is."""
+    made = kind.title(title).description(about).datasource(METRICS).unit(unit).height(height).span(width)
+    for each in queries:
+        made = made.with_target(each)
+    return made
+
+
+def variable(name: str, label: str) -> Any:
+    """A filter; "All" matches calls without the label too."""
+    return (
+        dashboard.QueryVariable(name)
+        .label(name.capitalize())
+        .query(f'label_values({{__name__=~"{CALLS}"}}, {label})')
+        .datasource(METRICS)
+        .multi(True)
+        .include_all(True)
+        .all_value(".*")
+        .refresh(models.VariableRefresh.ON_TIME_RANGE_CHANGED)
+        .sort(models.VariableSort.ALPHABETICAL_ASC)
+    )
+
+
+def spans(query_: str, ref: str = "A") -> Any:
+    """A TraceQL metrics query."""
+    return tempo.TempoQuery().query(query_).query_type("traceql").ref_id(ref).datasource(TRACES)
+
+
+def columns(*names: tuple[str, str]) -> Any:
+    """Joins the queries of a table by their labels and names the columns."""
+    return [
+        models.DataTransformerConfig(id_val="merge", options={}),
+        models.DataTransformerConfig(
+            id_val="organize",
+            options={
+                "excludeByName": {"Time": True},
+                "indexByName": {name: at for at, (name, _) in enumerate(names)},
+                "renameByName": dict(names),
+            },
+        ),
+    ]
+
+
+def tabled(made: Any, *names: tuple[str, str]) -> Any:
+    """A table panel with these columns."""
+    for each in columns(*names):
+        made = made.with_transformation(each)
+    return made.filterable(True).footer(common.TableFooterOptions().show(False).reducer([]).count_rows(False))
+
+
+def build() -> dashboard.Dashboard:
+    """The dashboard: the five panels that matter most, then who spent it, then quality."""
+    percentiles = [
+        query(quantile(of, SECONDS), f"p{int(of * 100)}", ref) for of, ref in ((0.5, "A"), (0.95, "B"), (0.99, "C"))
+    ]
+    failed, unpriced = 'error_type!=""', 'hexr_llm_cost_status="unpriced"'
+    errors = f"({rate(CALLS, 'gen_ai_provider_name', failed)} or 0 * {rate(CALLS, 'gen_ai_provider_name')})"
+    leaf = "hexr_agent_tenant,hexr_agent_name,hexr_agent_role,gen_ai_request_model"
+    pair = "gen_ai_provider_name,gen_ai_request_model"
+    cents = "The last sample of each process less the one before the range: short processes count in full."
+    one = (
+        dashboard.Dashboard("LLM Costs")
+        .uid(UID)
+        .description("What LLM calls cost, and who spent it. Made by hexr-instrument.")
+        .tags(["hexr", "llm", "cost"])
+        .refresh("30s")
+        .time("now-24h", "now")
+        .timezone("utc")
+        .tooltip(models.DashboardCursorSync.CROSSHAIR)
+        .with_variable(dashboard.DatasourceVariable("metrics").label("Metrics").type("prometheus"))
+        .with_variable(dashboard.DatasourceVariable("traces").label("Traces").type("tempo"))
+    )
+    for name, label in VARIABLES.items():
+        one = one.with_variable(variable(name, label))
+    figures = [
+        (
+            "Cost",
+            "currencyUSD",
+            grown(COST, ""),
+            "What the calls of this range cost, of those with a known price. " + cents,
+        ),
+        ("Calls", "short", grown(CALLS, ""), "Billed requests, failed and unpriced ones too."),
+        (
+            "Tokens",
+            "short",
+            grown(TOKENS, ""),
+            "Input and output; input includes cached tokens, output includes reasoning.",
+        ),
+        (
+            "Error rate",
+            "percentunit",
+            f"(({grown(CALLS, '', failed)}) or vector(0)) / {grown(CALLS, '')}",
+            "Calls that failed, of all.",
+        ),
+        (
+            "Unpriced calls",
+            "short",
+            f"{grown(CALLS, '', unpriced)} or vector(0)",
+            "Calls whose tokens are known and whose price is not: the cost is higher than it says.",
+        ),
+        ("Over budget", "short", f"({grown(BUDGET, '')}) or vector(0)", "Calls made although a soft budget was spent."),
+    ]
+    one = one.with_row(dashboard.Row("Overview"))
+    for title, unit, expression, about in figures:
+        one = one.with_panel(
+            panel(stat.Panel(), title, about, query(expression, title, instant=True), unit=unit, width=4, height=4)
+            .graph_mode(kinds.BigValueGraphMode.NONE)
+            .no_value("0")
+        )
+    stacked = common.StackingConfig().mode(kinds.StackingMode.NORMAL).group("A")
+    return (
+        one.with_panel(
+            panel(
+                timeseries.Panel(),
+                "Token usage over time",
+                "Tokens a second, input and output.",
+                query(rate(TOKENS, "gen_ai_token_type"), "{{gen_ai_token_type}}"),
+                unit="short",
+            )
+            .draw_style(kinds.GraphDrawStyle.BARS)
+            .fill_opacity(70)
+            .stacking(stacked)
+        )
+        .with_panel(
+            panel(
+                barchart.Panel(),
+                "Cost per tenant",
+                cents,
+                query(f"sort_desc({grown(COST, 'hexr_agent_tenant')})", instant=True),
+                unit="currencyUSD",
+            )
+            .orientation(kinds.VizOrientation.HORIZONTAL)
+            .x_field("hexr_agent_tenant")
+        )
+        .with_panel(
+            panel(
+                piechart.Panel(),
+                "Model distribution by calls",
+                "Calls by the model that was asked for.",
+                query(grown(CALLS, "gen_ai_request_model"), "{{gen_ai_request_model}}", instant=True),
+                width=6,
+            ).pie_type(PieChartType.DONUT)
+        )
+        .with_panel(
+            panel(
+                piechart.Panel(),
+                "Model distribution by cost",
+                cents,
+                query(grown(COST, "gen_ai_request_model"), "{{gen_ai_request_model}}", instant=True),
+                unit="currencyUSD",
+                width=6,
+            ).pie_type(PieChartType.DONUT)
+        )
+        .with_panel(
+            panel(
+                timeseries.Panel(),
+                "Latency p50, p95, p99",
+                "From the start of a request to its last byte; interpolated between the buckets of the conventions.",
+                *percentiles,
+                unit="s",
+            )
+        )
+        .with_panel(
+            panel(
+                timeseries.Panel(),
+                "Error rate by provider",
+                "Failed calls of all calls.",
+                query(f"{errors} / {rate(CALLS, 'gen_ai_provider_name')}", "{{gen_ai_provider_name}}"),
+                unit="percentunit",
+            )
+        )
+        .with_row(dashboard.Row("Who spent it"))
+        .with_panel(
+            tabled(
+                panel(
+                    table.Panel(),
+                    "Cost by agent, role and model",
+                    cents,
+                    query(grown(COST, leaf), instant=True),
+                    query(grown(CALLS, leaf), ref="B", instant=True),
+                    query(grown(TOKENS, leaf), ref="C", instant=True),
+                    width=24,
+                    height=10,
+                ),
+                ("hexr_agent_name", "Agent"),
+                ("hexr_agent_tenant", "Tenant"),
+                ("hexr_agent_role", "Role"),
+                ("gen_ai_request_model", "Model"),
+                ("Value #A", "Cost"),
+                ("Value #B", "Calls"),
+                ("Value #C", "Tokens"),
+            )
+            .sort_by([common.TableSortByFieldState().display_name("Cost").desc(True)])
+            .override_by_name("Cost", [models.DynamicConfigValue(id_val="unit", value="currencyUSD")])
+            .override_by_name("Agent", [models.DynamicConfigValue(id_val="links", value=[drill()])])
+        )
+        .with_panel(
+            panel(
+                timeseries.Panel(),
+                "Cost over time by agent",
+                "USD an hour.",
+                query(f"3600 * {rate(COST, 'hexr_agent_name')}", "{{hexr_agent_name}}"),
+                unit="currencyUSD",
+            )
+            .stacking(stacked)
+            .fill_opacity(40)
+        )
+        .with_panel(
+            panel(
+                table.Panel(),
+                "Doubled since yesterday",
+                "Agents and models whose cost of the last 24 hours is more than twice that of the 24 hours before.",
+                query(
+                    f"sort_desc({grown(COST, 'hexr_agent_name,gen_ai_request_model', over='24h')} > 2 *"
+                    f" {grown(COST, 'hexr_agent_name,gen_ai_request_model', over='24h', offset=' offset 24h')})",
+                    instant=True,
+                ),
+                unit="currencyUSD",
+            ).no_value("nothing doubled")
+        )
+        .with_panel(
+            panel(
+                timeseries.Panel(),
+                "Cost per tenant, exact, from traces",
+                "The sum of hexr.llm.cost_usd of every span: exact where no span is sampled away. Looks back a day unless "
+                "Tempo's query_frontend.metrics.max_duration is raised.",
+                unit="currencyUSD",
+            )
+            .datasource(TRACES)
+            .with_target(
+                spans(
+                    "{ span.hexr.llm.cost_usd > 0 } | sum_over_time(span.hexr.llm.cost_usd) by (span.hexr.agent.tenant)"
+                )
+            )
+            .draw_style(kinds.GraphDrawStyle.BARS)
+            .fill_opacity(70)
+            .stacking(stacked)
+        )
+        .with_panel(
+            panel(table.Panel(), "Dearest calls", "Spans of more than a cent; a row leads to its trace.", width=12)
+            .datasource(TRACES)
+            .with_target(
+                spans(
+                    "{ span.hexr.llm.cost_usd > 0.01 } | select(span.hexr.agent.name, span.hexr.agent.role,"
+                    " span.gen_ai.request.model, span.hexr.llm.cost_usd)"
+                ).table_type(SearchTableType.SPANS)
+            )
+        )
+        .with_row(dashboard.Row("Comparing providers"))
+        .with_panel(
+            tabled(
+                panel(
+                    table.Panel(),
+                    "Provider comparison",
+                    "For the agent and role that the filters choose: cost per call, p95 latency, error rate.",
+                    query(grown(CALLS, pair), instant=True),
+                    query(f"{grown(COST, pair)} / {grown(CALLS, pair)}", ref="B", instant=True),
+                    query(
+                        f"histogram_quantile(0.95, {grown(f'{SECONDS}_bucket', f'le,{pair}')})", ref="C", instant=True
+                    ),
+                    query(
+                        f"({grown(CALLS, pair, failed)} or 0 * {grown(CALLS, pair)}) / {grown(CALLS, pair)}",
+                        ref="D",
+                        instant=True,
+                    ),
+                    width=24,
+                ),
+                ("gen_ai_provider_name", "Provider"),
+                ("gen_ai_request_model", "Model"),
+                ("Value #A", "Calls"),
+                ("Value #B", "Cost per call"),
+                ("Value #C", "p95"),
+                ("Value #D", "Error rate"),
+            )
+            .override_by_name("Cost per call", [models.DynamicConfigValue(id_val="unit", value="currencyUSD")])
+            .override_by_name("p95", [models.DynamicConfigValue(id_val="unit", value="s")])
+            .override_by_name("Error rate", [models.DynamicConfigValue(id_val="unit", value="percentunit")])
+        )
+        .with_panel(
+            panel(
+                timeseries.Panel(),
+                "Time to first chunk, p95",
+                "Of streams, by model.",
+                query(quantile(0.95, FIRST, "gen_ai_request_model"), "{{gen_ai_request_model}}"),
+                unit="s",
+            )
+        )
+        .with_panel(
+            panel(
+                timeseries.Panel(),
+                "Unpriced and partial calls",
+                "Calls whose cost is unknown, or known as a lower bound only.",
+                query(
+                    rate(CALLS, "hexr_llm_cost_status", 'hexr_llm_cost_status=~"unpriced|partial|no_usage"'),
+                    "{{hexr_llm_cost_status}}",
+                ),
+                unit="reqps",
+            ).no_value("none")
+        )
+    )
+
+
+def drill() -> dict[str, Any]:
+    """A link from an agent to its traces."""
+    search = '{ span.hexr.agent.name = "${__value.raw}" && span.gen_ai.operation.name != nil }'
+    quoted = search.replace('"', '\\"')
+    return {
+        "title": "Traces of this agent",
+        "url": "/explore?left="
+        '{"datasource":"${traces}","queries":[{"refId":"A","queryType":"traceql","query":"'
+        + quoted
+        + '"}],"range":{"from":"${__from}","to":"${__to}"}}',
+    }
+
+
+def main() -> int:
+    """Writes or compares."""
+    text = JSONEncoder(sort_keys=True, indent=2).encode(build().build()) + "\n"
+    if "--check" in sys.argv[1:]:
+        if FILE.read_text() != text:
+            sys.stderr.write(f"{FILE} is not what scripts/make_grafana.py makes: run it\n")
+            return 1
+        return 0
+    FILE.parent.mkdir(parents=True, exist_ok=True)
+    FILE.write_text(text)
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
