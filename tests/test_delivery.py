@@ -246,7 +246,7 @@ def test_damaged_lines_of_what_waits_are_counted(
     assert len(backend.spans) == 1 + 3
     assert reasons(tmp_path) == {("dropped", "damaged line in the journal"): 2}
     assert not ended.path.exists()
-    (finding,) = doctor._losses(Store(tmp_path)).findings
+    (finding,) = doctor.delivery.losses(Store(tmp_path)).findings
     assert finding.text.startswith("calls dropped: damaged line in the journal (2,")
 
 
