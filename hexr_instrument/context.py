@@ -74,7 +74,8 @@ invoke: Callable[[Caller], Invocation] | None = None
 parent: Callable[[], tuple[int, int, bool] | None] | None = None
 """Trace id, span id and sampling of the span around this point; the recorder sets it."""
 on_first: Callable[[], object] | None = None
-"""Is called when the first scope is entered: then callers have to be carried to other threads and processes."""
+"""Is called when the first scope is entered, or the first framework that knows its agents is imported: then callers have
+to be carried to other threads and processes."""
 
 
 base: Scope | None = None

@@ -100,8 +100,10 @@ def _hook(framework: Framework, module: ModuleType, recorder: Recorder, *, execu
 
 def _set_readers() -> None:
     """In the order of the list of frameworks, whatever was imported first."""
-    known = [hooks[each.name] for each in FRAMEWORKS if each.name in hooks]
-    context.readers = tuple(hook.reader for hook in known if hook.reader is not None and hook.breaker is not None)
+    known = [hooks[each.name] for each in FRAMEWORKS if each.name in hooks and hooks[each.name].breaker is not None]
+    context.readers = tuple(hook.reader for hook in known if hook.reader is not None)
+    if context.readers and context.on_first is not None:
+        guarded(context.on_first)
 
 
 def patch_loaded(recorder: Recorder) -> None:

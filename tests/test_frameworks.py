@@ -8,15 +8,20 @@ from __future__ import annotations
 import asyncio
 import contextvars
 import gc
+import json
+import pickle
 import sys
+import threading
 from collections.abc import AsyncIterator, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from types import ModuleType
 from typing import Any
 
 import pytest
 
-from hexr_instrument import context, engine, guard
+from hexr_instrument import carry, context, engine, guard
 from hexr_instrument.call import Caller, Framework, Target
+from hexr_instrument.carry import ticket
 from hexr_instrument.config import Config
 from hexr_instrument.context import Change, Scoped, running
 from hexr_instrument.recorder import Recorder
@@ -155,6 +160,32 @@ def test_what_the_framework_knows_itself_and_what_we_follow_nest(agent: type[Age
     assert inside("node", agent("crew").run)() == ["crew"]
     assert agent("crew").run(inside("node", running)) == ["crew", "node"]
     assert inside("node", lambda: agent("crew").run(inside("node", running)))() == ["crew", "node"]
+
+
+def test_the_role_goes_along_to_threads_and_processes(agent: type[Agent]) -> None:
+    """A thread, a pool and a ticket for a process have the role in which they were started, in both ways of knowing it."""
+
+    def elsewhere() -> list[str | None]:
+        found: list[str | None] = []
+        thread = threading.Thread(target=lambda: found.append(running()))
+        thread.start()
+        thread.join()
+        with ThreadPoolExecutor(1) as pool:
+            found.append(pool.submit(running).result())
+        mine = ticket.here()
+        assert mine is not None
+        told = carry.heard(json.loads(json.dumps(ticket.said(mine))))
+        assert told == pickle.loads(pickle.dumps(told)) == mine
+        return [*found, mine.scope().running]
+
+    carry.install()
+    try:
+        assert agent("own").run(elsewhere) == ["own", ["own"] * 3]
+        token = CURRENT.set(("node", 1))
+        assert elsewhere() == ["node"] * 3
+        CURRENT.reset(token)
+    finally:
+        carry.remove()
 
 
 def test_what_the_program_says_wins(recorder: Recorder, agent: type[Agent]) -> None:
