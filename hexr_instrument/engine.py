@@ -94,7 +94,11 @@ def _hook(framework: Framework, module: ModuleType, recorder: Recorder, *, execu
     for target in framework.targets:
         guarded(_wrap, module, target, lambda original, target=target: roles.role(hook, target), hook)
     if framework.running is not None:
-        hook.reader = roles.reader(hook, module)
+        source = getattr(module, framework.source, None)
+        if source is None:
+            hook.left[framework.source] = "this version does not have it"
+            return
+        hook.reader = roles.reader(hook, source)
         _set_readers()
 
 

@@ -14,6 +14,7 @@ import sys
 import threading
 from collections.abc import AsyncIterator, Iterator
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
 from types import ModuleType
 from typing import Any
 
@@ -62,7 +63,8 @@ TABLE = Framework(
     package="made",
     targets=tuple(Target(f"Agent.{name}", "role") for name in ("run", "arun", "steps", "asteps")),
     agent=lambda instance, args, kwargs, target: instance.name,
-    running=lambda module: module.CURRENT.get(),
+    source="CURRENT",
+    running=lambda current: current.get(),
 )
 
 
@@ -234,7 +236,7 @@ def test_a_table_that_fails_costs_only_the_role(
     def broken(*_: Any) -> None:
         raise KeyError
 
-    monkeypatch.setattr(hook, "framework", Framework("made", "made_framework", "made", TABLE.targets, broken, broken))
+    monkeypatch.setattr(hook, "framework", replace(TABLE, agent=broken, running=broken))
     assert [agent("own").run() for _ in range(6)] == [[None]] * 6
     assert type(vars(module.Agent)["run"]).__name__ == "function"
     assert context.readers == ()

@@ -7,9 +7,9 @@ from typing import Any
 from ..call import Framework, pick, text
 
 
-def _running(module: Any) -> tuple[str | None, object] | None:
+def _running(current: Any) -> tuple[str | None, object] | None:
     """The name of the agent (the framework takes that of its variable where the program gave none)."""
-    context = module.get_current_run_context()
+    context = current()
     agent = pick(context, "agent")
     return None if agent is None else (text(agent, "name"), text(context, "run_id") or id(agent))
 
@@ -18,5 +18,6 @@ PYDANTIC_AI = Framework(
     name="pydantic-ai",
     module="pydantic_ai._run_context",
     package="pydantic-ai-slim",
+    source="get_current_run_context",
     running=_running,
 )
