@@ -106,6 +106,10 @@ def current_caller() -> Caller:
 
 def running() -> str | None:
     """The framework's own name of the agent that is running here, if one is: the innermost one's."""
+    return guarded(_running)
+
+
+def _running() -> str | None:
     scope = current()
     outside = () if scope is None else scope.outside
     for found in _read():
@@ -170,7 +174,7 @@ def _made(change: Change) -> Scope:
     invocation = started if started is not None else (None if outer is None else outer.invocation)
     entered = [] if started is None else started.entered
     if change.agent is not None or change.running is not None:
-        return Scope(caller, invocation, outer, object(), entered, _name(change.running), _read())
+        return Scope(caller, invocation, outer, object(), entered, _name(change.running), guarded(_read) or ())
     around = (None, ()) if outer is None else (outer.running, outer.outside)
     return Scope(caller, invocation, outer, object(), entered, *around)
 

@@ -236,6 +236,11 @@ def test_a_table_that_fails_costs_only_the_role(
     def broken(*_: Any) -> None:
         raise KeyError
 
+    monkeypatch.setattr(hook, "framework", replace(TABLE, running=lambda current: 1))
+    assert role(recorder) == "default"  # what it says is nothing that can be read
+    with Scoped(Change(agent="still", span=False)):
+        assert recorder.caller(None, context.current()).agent == "still"
+
     monkeypatch.setattr(hook, "framework", replace(TABLE, agent=broken, running=broken))
     assert [agent("own").run() for _ in range(6)] == [[None]] * 6
     assert type(vars(module.Agent)["run"]).__name__ == "function"
