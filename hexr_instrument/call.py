@@ -437,7 +437,7 @@ class Framework:
 
     name: str
     module: str
-    """The module that defines the targets, or that knows; importing it triggers the patch."""
+    """The module that defines the targets, or what is asked; importing it triggers the patch."""
     package: str
     """The PyPI distribution of the framework."""
     targets: tuple[Target, ...] = ()
@@ -445,9 +445,11 @@ class Framework:
     agent: Callable[[Any, tuple[Any, ...], Mapping[str, Any], str], str | None] | None = None
     """(instance, args, kwargs, target's name) -> the agent's name before anything is interpolated into it; None for
     what is not an agent of its own."""
+    source: str = ""
+    """The name in the module of what knows which agent is running: a function or a context variable."""
     running: Callable[[Any], tuple[str | None, object] | None] | None = None
-    """The module -> name of the agent that is running in this context, and what tells its run from another one's of
-    that name (compared with `==`); None if none is running."""
+    """What `source` names -> name of the agent that is running in this context, and what tells its run from another
+    one's of that name (compared with `==`); None if none is running."""
 
 
 @dataclass(slots=True)

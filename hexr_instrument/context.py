@@ -74,7 +74,8 @@ invoke: Callable[[Caller], Invocation] | None = None
 parent: Callable[[], tuple[int, int, bool] | None] | None = None
 """Trace id, span id and sampling of the span around this point; the recorder sets it."""
 on_first: Callable[[], object] | None = None
-"""Is called when the first scope is entered: then callers have to be carried to other threads and processes."""
+"""Is called when the first scope is entered, or the first framework that knows its agents is imported: then callers have
+to be carried to other threads and processes."""
 
 
 base: Scope | None = None
@@ -105,6 +106,10 @@ def current_caller() -> Caller:
 
 def running() -> str | None:
     """The framework's own name of the agent that is running here, if one is: the innermost one's."""
+    return guarded(_running)
+
+
+def _running() -> str | None:
     scope = current()
     outside = () if scope is None else scope.outside
     for found in _read():
@@ -169,7 +174,7 @@ def _made(change: Change) -> Scope:
     invocation = started if started is not None else (None if outer is None else outer.invocation)
     entered = [] if started is None else started.entered
     if change.agent is not None or change.running is not None:
-        return Scope(caller, invocation, outer, object(), entered, _name(change.running), _read())
+        return Scope(caller, invocation, outer, object(), entered, _name(change.running), guarded(_read) or ())
     around = (None, ()) if outer is None else (outer.running, outer.outside)
     return Scope(caller, invocation, outer, object(), entered, *around)
 

@@ -94,14 +94,20 @@ def _hook(framework: Framework, module: ModuleType, recorder: Recorder, *, execu
     for target in framework.targets:
         guarded(_wrap, module, target, lambda original, target=target: roles.role(hook, target), hook)
     if framework.running is not None:
-        hook.reader = roles.reader(hook, module)
+        source = getattr(module, framework.source, None)
+        if source is None:
+            hook.left[framework.source] = "this version does not have it"
+            return
+        hook.reader = roles.reader(hook, source)
         _set_readers()
 
 
 def _set_readers() -> None:
     """In the order of the list of frameworks, whatever was imported first."""
-    known = [hooks[each.name] for each in FRAMEWORKS if each.name in hooks]
-    context.readers = tuple(hook.reader for hook in known if hook.reader is not None and hook.breaker is not None)
+    known = [hooks[each.name] for each in FRAMEWORKS if each.name in hooks and hooks[each.name].breaker is not None]
+    context.readers = tuple(hook.reader for hook in known if hook.reader is not None)
+    if context.readers and context.on_first is not None:
+        guarded(context.on_first)
 
 
 def patch_loaded(recorder: Recorder) -> None:

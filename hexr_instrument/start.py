@@ -36,6 +36,7 @@ FRAMEWORKS = (
     "langchain_core.runnables.config",
     "langgraph.pregel",
     "pydantic_ai._run_context",
+    "pydantic_ai.toolsets.function",
     "smolagents.agents",
 )
 """The modules whose import has a framework say which agent is running: one line for each framework's table."""

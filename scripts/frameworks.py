@@ -21,6 +21,7 @@ TOOLS = ("pytest>=8.3", "pytest-timeout>=2.3", "pytest-xdist>=3.6")
 ROWS: dict[str, tuple[str, tuple[str, ...]]] = {
     "openai-agents": ("test_openai_agents.py", ("openai-agents",)),
     "openai-agents-0.2": ("test_openai_agents.py", ("openai-agents==0.2.11", "openai<2")),
+    "pydantic-ai-1": ("test_pydantic_ai.py", ("pydantic-ai-slim[anthropic,google,openai]<2",)),
     "pydantic-ai": ("test_pydantic_ai.py", ("pydantic-ai-slim[anthropic,google,openai]",)),
     "smolagents": ("test_smolagents.py", ("smolagents[openai]",)),
     "langgraph": ("test_langgraph.py", ("langgraph", "langchain", "langchain-anthropic", "langchain-openai")),
@@ -39,7 +40,7 @@ def environment(name: str) -> Path:
     if not stamp.exists() or stamp.read_text() != wanted:
         shutil.rmtree(folder, ignore_errors=True)
         subprocess.run([sys.executable, "-m", "venv", folder], check=True)
-        pip = [python, "-m", "pip", "install", "-q", "--disable-pip-version-check"]
+        pip = [python, "-m", "pip", "install", "-qq", "--no-compile", "--disable-pip-version-check"]
         subprocess.run([*pip, "-e", ".", *TOOLS, *ROWS[name][1]], check=True, cwd=ROOT)
         stamp.write_text(wanted)
     return python
@@ -50,7 +51,7 @@ def run(name: str) -> bool:
     started = time.monotonic()
     python = environment(name)
     file, installed = ROWS[name]
-    package = installed[0].partition("[")[0].partition("=")[0]
+    package = installed[0].partition("[")[0].partition("<")[0].partition("=")[0]
     listed = f"import importlib.metadata as m; print(m.version({package!r}))"
     version = subprocess.check_output([python, "-c", listed], text=True).strip()
     flags = ["-q", "-p", "no:cacheprovider", "-n", "2", f"tests/frameworks/{file}"]

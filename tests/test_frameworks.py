@@ -8,15 +8,21 @@ from __future__ import annotations
 import asyncio
 import contextvars
 import gc
+import json
+import pickle
 import sys
+import threading
 from collections.abc import AsyncIterator, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
 from types import ModuleType
 from typing import Any
 
 import pytest
 
-from hexr_instrument import context, engine, guard
+from hexr_instrument import carry, context, engine, guard
 from hexr_instrument.call import Caller, Framework, Target
+from hexr_instrument.carry import ticket
 from hexr_instrument.config import Config
 from hexr_instrument.context import Change, Scoped, running
 from hexr_instrument.recorder import Recorder
@@ -57,7 +63,8 @@ TABLE = Framework(
     package="made",
     targets=tuple(Target(f"Agent.{name}", "role") for name in ("run", "arun", "steps", "asteps")),
     agent=lambda instance, args, kwargs, target: instance.name,
-    running=lambda module: module.CURRENT.get(),
+    source="CURRENT",
+    running=lambda current: current.get(),
 )
 
 
@@ -157,6 +164,32 @@ def test_what_the_framework_knows_itself_and_what_we_follow_nest(agent: type[Age
     assert inside("node", lambda: agent("crew").run(inside("node", running)))() == ["crew", "node"]
 
 
+def test_the_role_goes_along_to_threads_and_processes(agent: type[Agent]) -> None:
+    """A thread, a pool and a ticket for a process have the role in which they were started, in both ways of knowing it."""
+
+    def elsewhere() -> list[str | None]:
+        found: list[str | None] = []
+        thread = threading.Thread(target=lambda: found.append(running()))
+        thread.start()
+        thread.join()
+        with ThreadPoolExecutor(1) as pool:
+            found.append(pool.submit(running).result())
+        mine = ticket.here()
+        assert mine is not None
+        told = carry.heard(json.loads(json.dumps(ticket.said(mine))))
+        assert told == pickle.loads(pickle.dumps(told)) == mine
+        return [*found, mine.scope().running]
+
+    carry.install()
+    try:
+        assert agent("own").run(elsewhere) == ["own", ["own"] * 3]
+        token = CURRENT.set(("node", 1))
+        assert elsewhere() == ["node"] * 3
+        CURRENT.reset(token)
+    finally:
+        carry.remove()
+
+
 def test_what_the_program_says_wins(recorder: Recorder, agent: type[Agent]) -> None:
     """Registration, then hexr_role, then the framework, then the environment."""
 
@@ -203,7 +236,12 @@ def test_a_table_that_fails_costs_only_the_role(
     def broken(*_: Any) -> None:
         raise KeyError
 
-    monkeypatch.setattr(hook, "framework", Framework("made", "made_framework", "made", TABLE.targets, broken, broken))
+    monkeypatch.setattr(hook, "framework", replace(TABLE, running=lambda current: 1))
+    assert role(recorder) == "default"  # what it says is nothing that can be read
+    with Scoped(Change(agent="still", span=False)):
+        assert recorder.caller(None, context.current()).agent == "still"
+
+    monkeypatch.setattr(hook, "framework", replace(TABLE, agent=broken, running=broken))
     assert [agent("own").run() for _ in range(6)] == [[None]] * 6
     assert type(vars(module.Agent)["run"]).__name__ == "function"
     assert context.readers == ()

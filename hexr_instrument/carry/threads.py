@@ -94,11 +94,11 @@ def submit(original: Callable[..., Any]) -> Callable[..., Any]:
         scope = guarded(context.carried)
         if scope is None or len(args) < 2 or not callable(args[1]):
             return original(*args, **kwargs)
-        put(None)
+        before = put(None)
         try:
             return original(args[0], Work(args[1], scope), *args[2:], **kwargs)
         finally:
-            put(scope)
+            put(before)
 
     return submit
 

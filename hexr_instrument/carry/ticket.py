@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from typing import Any
 
 from .. import context
@@ -23,20 +23,22 @@ class Ticket:
 
     caller: Caller
     span: Span | None
+    running: str | None = None
+    """The role where the caller has none: the name of a framework's agent."""
 
     def scope(self) -> Scope:
         """The scope that the caller has where it arrives."""
         invocation = None if self.span is None else Elsewhere(self.span)
-        return Scope(self.caller, invocation, None, object(), [])
+        return Scope(self.caller, invocation, None, object(), [], self.running)
 
     def __reduce__(self) -> tuple[Any, ...]:
         """By plain values."""
         caller = self.caller
-        return _unpacked, ((caller.agent, caller.role, caller.tenant, caller.labels), self.span)
+        return _unpacked, ((caller.agent, caller.role, caller.tenant, caller.labels), self.span, self.running)
 
 
-def _unpacked(caller: tuple[Any, ...], span: Span | None) -> Ticket:
-    return Ticket(Caller(*caller), span)
+def _unpacked(caller: tuple[Any, ...], span: Span | None, running: str | None) -> Ticket:
+    return Ticket(Caller(*caller), span, running)
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,20 +64,21 @@ def here() -> Ticket | None:
     if scope is None:
         return None
     span = None if context.parent is None else guarded(context.parent)
-    return Ticket(of(scope).caller, span)
+    return Ticket(scope.caller, span, scope.running)
 
 
 def of(scope: Scope) -> Ticket:
     """The ticket of a scope, under its agent's span."""
-    caller, invocation = scope.caller, scope.invocation
-    caller = caller if caller.role is not None else replace(caller, role=scope.running)
-    return Ticket(caller, None if invocation is None else invocation.span)
+    invocation = scope.invocation
+    return Ticket(scope.caller, None if invocation is None else invocation.span, scope.running)
 
 
 def said(ticket: Ticket) -> dict[str, Any]:
-    """A ticket as JSON has it: `agent`, `role`, `tenant`, `labels` and `parent` (a W3C traceparent), where known."""
+    """A ticket as JSON has it: `agent`, `role`, `tenant`, `running`, `labels` and `parent` (a W3C traceparent)."""
     caller, span = ticket.caller, ticket.span
     found: dict[str, Any] = {name: value for name in FIELDS if (value := getattr(caller, name)) is not None}
+    if ticket.running is not None:
+        found["running"] = ticket.running
     if caller.labels:
         found["labels"] = dict(caller.labels)
     if span is not None:
@@ -91,7 +94,7 @@ def heard(said: Any) -> Ticket | None:
     labels = mapping(fields.get("labels")).items()
     pairs = sorted((name, value) for name, value in labels if _name(name) and _name(value))
     agent, role, tenant = (_name(fields.get(name)) for name in FIELDS)
-    return Ticket(Caller(agent, role, tenant, tuple(pairs)), _span(fields.get("parent")))
+    return Ticket(Caller(agent, role, tenant, tuple(pairs)), _span(fields.get("parent")), _name(fields.get("running")))
 
 
 def _name(value: Any) -> str | None:

@@ -29,13 +29,13 @@ def role(hook: Hook, target: Target) -> Wrapper:
     return wrapper
 
 
-def reader(hook: Hook, module: Any) -> Callable[[], tuple[str | None, object] | None]:
+def reader(hook: Hook, source: Any) -> Callable[[], tuple[str | None, object] | None]:
     """Asks the framework which agent is running; it answers with a name and what tells the run from another."""
 
     def read() -> tuple[str | None, object] | None:
         if hook.breaker is None or hook.framework.running is None:
             return None
-        found = hook.framework.running(module)
+        found = hook.framework.running(source)
         hook.breaker.worked()
         return found
 

@@ -6,11 +6,12 @@ from ..call import Framework
 from .crewai import CREWAI
 from .langchain import LANGCHAIN, LANGGRAPH
 from .openai_agents import AGENTS, AGENTS_STREAMED
-from .pydantic_ai import PYDANTIC_AI
+from .pydantic_ai import PYDANTIC_AI, PYDANTIC_AI_TOOLS
 from .smolagents import SMOLAGENTS
 
 FRAMEWORKS: tuple[Framework, ...] = (
     PYDANTIC_AI,
+    PYDANTIC_AI_TOOLS,
     LANGCHAIN,
     LANGGRAPH,
     CREWAI,

@@ -14,9 +14,9 @@ _OWN = frozenset({"agent", "model", "tools", "call_model", "__start__"})
 """What the frameworks call the nodes inside of their own agents: no agent's names."""
 
 
-def _running(module: Any) -> tuple[str | None, object] | None:
+def _running(current: Any) -> tuple[str | None, object] | None:
     """The agent's name; without one, the innermost node of a graph that a program has named."""
-    metadata = pick(module.var_child_runnable_config.get(), "metadata")
+    metadata = pick(current.get(), "metadata")
     path = text(metadata, "langgraph_checkpoint_ns") or text(metadata, "langgraph_node")
     if path is None:
         return None
@@ -30,6 +30,7 @@ LANGCHAIN = Framework(
     name="langchain",
     module="langchain_core.runnables.config",
     package="langchain-core",
+    source="var_child_runnable_config",
     running=_running,
 )
 

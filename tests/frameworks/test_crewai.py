@@ -9,6 +9,9 @@ from typing import Any
 
 from support import ROOT, Run
 
+from hexr_instrument.demo.providers import ProviderServer
+from hexr_instrument.demo.wire import Reply
+
 QUIET = {
     "CREWAI_DISABLE_TELEMETRY": "true",
     "CREWAI_DISABLE_TRACKING": "true",
@@ -41,8 +44,11 @@ writer = agent("writer", "anthropic/claude-haiku-4-5")
 streamed = agent("streamer", LLM(model="openai/gpt-4o-mini", stream=True))
 timed = agent("timed", "openai/gpt-4.1", max_execution_time=60)
 
+managed = Crew(agents=[agent("helper", "openai/gpt-5-mini")], tasks=[task(None)], process=Process.hierarchical, manager_llm="openai/gpt-5")
+print(managed.kickoff(inputs=TOPIC).raw)
 print(crew(task(researcher), task(writer)).kickoff(inputs=TOPIC).raw)
 print(researcher.role)
+print(len("".join(chunk.content for chunk in crew(task(streamed), stream=True).kickoff(inputs=TOPIC))))
 print(crew(task(timed, async_execution=True), task(streamed)).kickoff(inputs=TOPIC).raw)
 print(asyncio.run(crew(task(researcher), task(writer)).akickoff(inputs=TOPIC)).raw)
 print(asyncio.run(crew(task(timed)).kickoff_async(inputs=TOPIC)).raw)
@@ -70,13 +76,20 @@ LLM(model="openai/gpt-4-turbo").call("By nobody")
 """
 
 
-def test_each_agent_is_the_role_of_its_calls(spent: Callable[..., Any]) -> None:
-    """kickoff, akickoff, kickoff_async, agents alone, a task in a thread, streams, crews at once; two providers."""
-    assert spent(PROGRAM, **QUIET) == {
+def test_each_agent_is_the_role_of_its_calls(spent: Callable[..., Any], providers: ProviderServer) -> None:
+    """All ways to kick off a crew or an agent, a manager who delegates, threads, streams, crews at once; two providers."""
+
+    def script() -> None:
+        asked = {"task": "Help", "context": "None", "coworker": "helper"}
+        providers.script(Reply(tool_calls=[("delegate_work_to_coworker", asked)]))
+
+    assert spent(PROGRAM, script, **QUIET) == {
+        ("Crew Manager", "gpt-5"): 2,
+        ("helper", "gpt-5-mini"): 1,
         ("Senior {topic} researcher", "gpt-4o"): 2,
         ("writer", "claude-haiku-4-5"): 2,
         ("timed", "gpt-4.1"): 2,
-        ("streamer", "gpt-4o-mini"): 1,
+        ("streamer", "gpt-4o-mini"): 2,
         ("left", "gpt-4.1-mini"): 4,
         ("right", "gpt-4.1-nano"): 4,
         ("alone", "gpt-5-nano"): 2,

@@ -8,6 +8,7 @@ from typing import Any
 PROGRAM = '''
 import asyncio
 import operator
+from concurrent.futures import ThreadPoolExecutor
 from typing import Annotated, TypedDict
 from langchain.agents import create_agent
 from langchain_anthropic import ChatAnthropic
@@ -37,6 +38,8 @@ async def aresearcher(state):
 
 
 def writer(state):
+    with ThreadPoolExecutor(2) as pool:  # which loses the framework's own context
+        list(pool.map(gpt.invoke, ["For the", "writer"]))
     return {"said": ["".join(chunk.text for chunk in claude.stream("Write it"))]}
 
 
@@ -110,6 +113,7 @@ def test_each_agent_or_node_is_the_role_of_its_calls(spent: Callable[..., Any]) 
         ("researcher", "gpt-4o"): 1,
         ("researcher", "text-embedding-3-small"): 1,
         ("writer", "claude-haiku-4-5"): 1,
+        ("writer", "gpt-4o"): 2,
         ("chief", "gpt-4o-mini"): 1,
         (None, "gpt-4o-mini"): 1,
         ("editor", "gpt-4o-mini"): 1,

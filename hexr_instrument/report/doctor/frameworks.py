@@ -40,16 +40,16 @@ def followed(config: Config, environ: Mapping[str, str], *, quick: bool) -> Sect
 
 
 def _trouble(child: subprocess.Popen[str]) -> str | None:
-    """Why a framework's agents are not known, or None: one of its tables is enough, as versions differ."""
+    """Why a framework's agents are not known, or None: its first table is enough, as versions differ in the others."""
     told = said(child)
     if told is None:
         return SLOW
     found, last_words = list(told[0].values()), told[1]
-    if any(each["patched"] or each["asked"] for each in found):
+    if found and (found[0]["patched"] or found[0]["asked"]):
         return None
-    if not found or all(each["absent"] for each in found):
+    if not found or found[0]["absent"]:
         return f"cannot be imported: {redact.text(found[0]['absent'] if found else last_words)}"
     if not found[0]["booted"]:
         return UNBOOTED
-    left = [f"{name}: {why}" for each in found for name, why in each["left"].items()]
+    left = [f"{name}: {why}" for name, why in found[0]["left"].items()]
     return "; ".join(left) or "; ".join(found[0]["faults"]) or "no reason is known"

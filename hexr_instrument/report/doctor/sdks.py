@@ -102,7 +102,9 @@ def _verdict(tables: list[Provider], child: subprocess.Popen[str]) -> tuple[str,
         return "problem", f"not recorded: {UNBOOTED}"
     there = [each for each in found.values() if each["absent"] is None]
     left = "; ".join(f"{name}: {why}" for each in there for name, why in each["left"].items())
-    left = left or "; ".join(each["table"] for each in there if not each["patched"]) or "; ".join(there[-1]["faults"])
+    needed = {table.name for table in tables if not all(target.optional for target in table.targets)}
+    unpatched = [each["table"] for each in there if each["table"] in needed and not each["patched"]]
+    left = left or "; ".join(unpatched) or "; ".join(there[-1]["faults"])
     methods = sum(len(each["patched"]) for each in there)
     if not first["patched"]:
         return "problem", f"not recorded: {left or 'no reason is known'}"
