@@ -1,0 +1,184 @@
+"""Requests from process to process, where they leave and where they are served; and what must not leave with them."""
+
+from __future__ import annotations
+
+import contextlib
+import inspect
+from collections.abc import Callable
+from contextvars import ContextVar
+from functools import partial
+from typing import Any
+
+from opentelemetry import context as otel
+from opentelemetry.trace import NoOpTracer
+
+from .. import context, propagation
+from ..call import Target
+from ..context import Change
+from ..guard import attempt, guarded
+from ..propagation import Remote
+from ..recorder import Recorder
+from ..wires import KIN
+from .patch import Link, Wrapper
+
+_leads: dict[int, str] = {}
+"""Where the streams that are open lead to: id -> URL or KIN."""
+_KIN: ContextVar[bool] = ContextVar("hexr_kin", default=False)
+"""Whether this context serves the process that started this one."""
+
+
+def _blame(link: Link) -> None:
+    if link.breaker is not None:
+        link.breaker.failed()
+
+
+# -- going out
+
+
+def _departing(
+    link: Link, target: Target, recorder: Recorder, instance: Any, args: tuple[Any, ...], kwargs: dict[str, Any]
+) -> tuple[tuple[Any, ...], dict[str, Any]] | None:
+    if link.breaker is None:
+        return None
+    peer = link.wire.peer(instance, args, kwargs)
+    url = peer if isinstance(peer, str) else _leads.get(id(peer))
+    carrier = propagation.carrier(recorder, url, traced=target.drive == "depart")
+    sent = link.wire.put(instance, args, kwargs, carrier) if carrier else None
+    link.breaker.worked()
+    return sent
+
+
+def depart(link: Link, target: Target, recorder: Recorder) -> Wrapper:
+    """A request that leaves (`depart`, `send`); what it returns, also a coroutine, is passed on as it is."""
+
+    def wrapper(wrapped: Callable[..., Any], instance: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
+        sent = attempt(partial(_blame, link), _departing, link, target, recorder, instance, args, kwargs)
+        args, kwargs = sent or (args, kwargs)
+        return wrapped(*args, **kwargs)
+
+    return wrapper
+
+
+def link(link: Link, target: Target, recorder: Recorder) -> Wrapper:
+    """A function that returns a context manager of streams: it notes where they lead while they are open."""
+
+    def wrapper(wrapped: Callable[..., Any], instance: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
+        manager = wrapped(*args, **kwargs)
+        guarded(_note, manager, guarded(link.wire.leads, args, kwargs))
+        return manager
+
+    return wrapper
+
+
+def _note(manager: Any, url: str | None) -> None:
+    kind: Any = type(manager)
+
+    async def enter(self: Any) -> Any:
+        streams = await kind.__aenter__(self)
+        if url is not None and isinstance(streams, tuple):
+            ids = self.__dict__["_hexr_streams"] = [id(each) for each in streams]  # pyright: ignore[reportUnknownVariableType, reportUnknownArgumentType]
+            _leads.update(dict.fromkeys(ids, url))
+        if url == KIN:
+            _KIN.set(True)
+        return streams
+
+    async def leave(self: Any, *error: Any) -> Any:
+        for each in self.__dict__.pop("_hexr_streams", ()):
+            _leads.pop(each, None)
+        return await kind.__aexit__(self, *error)
+
+    # `async with` looks these two up on the class; it stays a subclass of what the SDK returned.
+    manager.__class__ = type(kind.__name__, (kind,), {"__aenter__": enter, "__aexit__": leave, "__slots__": ()})
+
+
+def withhold(link: Link, target: Target, recorder: Recorder) -> Wrapper:
+    """`inject(carrier, context, setter)` of a propagator of baggage: ours goes only where `send` and `depart` put it."""
+
+    def without(args: tuple[Any, ...], kwargs: dict[str, Any]) -> tuple[tuple[Any, ...], dict[str, Any]] | None:
+        given = args[1] if len(args) > 1 else kwargs.get("context")
+        around = otel.get_current() if given is None else given
+        kept = propagation.without_ours(around)
+        if kept is around:
+            return None
+        return ((args[0], kept, *args[2:]), kwargs) if len(args) > 1 else (args, {**kwargs, "context": kept})
+
+    def wrapper(wrapped: Callable[..., Any], instance: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
+        args, kwargs = guarded(without, args, kwargs) or (args, kwargs)
+        return wrapped(*args, **kwargs)
+
+    return wrapper
+
+
+# -- coming in
+
+
+def _change(
+    link: Link, recorder: Recorder, instance: Any, args: tuple[Any, ...], kwargs: dict[str, Any]
+) -> Change | None:
+    """What serving a request changes: the span around, and the tenant where the other side is believed."""
+    if link.breaker is None:
+        return None
+    carried = link.wire.got(instance, args, kwargs)
+    link.breaker.worked()
+    if not carried:
+        return None
+    span, tenant = propagation.remote_span(carried), None
+    kin = _KIN.get() and link.wire.kin(instance, args, kwargs)
+    if (kin or recorder.config.trust_inbound) and recorder.caller(None, context.current()).tenant is None:
+        tenant = propagation.remote_tenant(carried)
+    if span is None:
+        return Change(tenant=tenant) if tenant else None
+    return Change(tenant=tenant, remote=partial(Remote, recorder, span))
+
+
+def arrive(link: Link, target: Target, recorder: Recorder) -> Wrapper:
+    """A function of any kind that serves a request."""
+
+    def wrapper(wrapped: Callable[..., Any], instance: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
+        change = attempt(partial(_blame, link), _change, link, recorder, instance, args, kwargs)
+        serve = None if change is None else guarded(context.within, wrapped, change)
+        return (serve or wrapped)(*args, **kwargs)
+
+    return wrapper
+
+
+def arrivals(link: Link, target: Target, recorder: Recorder) -> Wrapper:
+    """A function that serves a request as an asynchronous generator, whatever decorates it."""
+
+    def wrapper(wrapped: Callable[..., Any], instance: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
+        async def steps(*args: Any, **kwargs: Any) -> Any:
+            async with contextlib.aclosing(wrapped(*args, **kwargs)) as served:
+                async for each in served:
+                    yield each
+
+        function = wrapped if inspect.isasyncgenfunction(wrapped) else steps
+        change = attempt(partial(_blame, link), _change, link, recorder, instance, args, kwargs)
+        serve = None if change is None else guarded(context.within, function, change)
+        return (serve or wrapped)(*args, **kwargs)
+
+    return wrapper
+
+
+class Silence:
+    """What an SDK traces itself with, switched off: `get_tracer` of the tracing API gives a tracer that does nothing."""
+
+    def __init__(self, loud: Any) -> None:
+        """Has whatever else `loud` has."""
+        self._loud = loud
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._loud, name)
+
+    def get_tracer(self, *args: Any, **kwargs: Any) -> NoOpTracer:
+        """A tracer without spans."""
+        return NoOpTracer()
+
+
+DRIVES: dict[str, Callable[[Link, Target, Recorder], Wrapper]] = {
+    "depart": depart,
+    "send": depart,
+    "link": link,
+    "withhold": withhold,
+    "arrive": arrive,
+    "arrivals": arrivals,
+}

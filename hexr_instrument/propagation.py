@@ -1,0 +1,147 @@
+"""Who asks, from process to process: W3C trace context and baggage, written, read, and kept from LLM providers."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from contextvars import ContextVar
+from fnmatch import fnmatchcase
+from typing import Any
+from urllib.parse import quote, unquote_plus, urlsplit
+
+from opentelemetry import context as otel
+from opentelemetry import trace
+from opentelemetry.context import _SUPPRESS_INSTRUMENTATION_KEY
+
+from . import context, names
+from .call import Call
+from .context import LIMIT, Invocation
+from .providers import hosts
+from .live import CURRENT
+from .recorder import Recorder, ids_only
+from .wires import KIN
+
+Span = tuple[int, int, bool]
+"""Trace id, span id, whether it is sampled."""
+
+TRACEPARENT, BAGGAGE = "traceparent", "baggage"
+FIELDS = {"tenant": names.HEXR_TENANT, "agent": names.HEXR_AGENT, "role": names.HEXR_ROLE}
+"""Field of a Caller -> its baggage entry, what matters most first."""
+LONGEST = 8192
+"""Bytes of a baggage header, by the W3C's own limit: what is longer is neither sent nor read."""
+
+_TRACEPARENT = re.compile(r"(?!ff)[0-9a-f]{2}-([0-9a-f]{32})-([0-9a-f]{16})-([0-9a-f]{2})(?:-.*)?")
+
+APART: ContextVar[bool] = ContextVar("hexr_apart", default=False)
+"""Whether the SDK of an LLM provider makes a request in this context that is no call."""
+
+
+# -- going out
+
+
+def carrier(recorder: Recorder, url: str | None, *, traced: bool = True) -> dict[str, str]:
+    """What a request carries to another agent: trace context; and baggage where HEXR_PROPAGATE allows the host.
+
+    Args:
+        recorder: Whose configuration decides.
+        url: Where the request goes, or KIN; None where nobody knows: then it carries no baggage.
+        traced: Whether trace context goes to hosts that get no baggage, too.
+    """
+    if to_provider(url) or otel.get_value(_SUPPRESS_INSTRUMENTATION_KEY):
+        return {}
+    told = url == KIN or allowed(recorder.config.propagate, url)
+    found: dict[str, str] = {}
+    if (told or traced) and (span := recorder.parent()) is not None:
+        found[TRACEPARENT] = f"00-{span[0]:032x}-{span[1]:016x}-{span[2]:02x}"
+    if told and (entries := identity(recorder)):
+        found[BAGGAGE] = entries
+    return found
+
+
+def identity(recorder: Recorder) -> str:
+    """Agent, tenant and role of a call that would be made here, as a baggage header; empty if there is none."""
+    caller = recorder.caller(None, context.current())
+    entries = ""
+    for field, name in FIELDS.items():
+        value = getattr(caller, field)
+        entry = f"{',' if entries else ''}{name}={quote(value, safe='')}" if value else ""
+        if len(entries) + len(entry) <= LONGEST:
+            entries += entry
+    return entries
+
+
+def to_provider(url: str | None) -> bool:
+    """Whether a request goes to an LLM provider: its SDK sends it, or its host is known for it."""
+    if CURRENT.get() is not None or APART.get():
+        return True
+    return bool(url and url != KIN and hosts.provider_of(*hosts.address(url), ""))
+
+
+def allowed(patterns: tuple[str, ...], url: str | None) -> bool:
+    """Whether the host of a URL is one of those that are told who asks."""
+    host = urlsplit(url or "").hostname if patterns else None
+    return host is not None and any(fnmatchcase(host, pattern) for pattern in patterns)
+
+
+def without_ours(around: otel.Context) -> otel.Context:
+    """A context whose OpenTelemetry baggage has no entry of ours: what may leave with any request to any host."""
+    from opentelemetry import baggage  # noqa: PLC0415  (where baggage is injected, it is loaded)
+
+    for name in FIELDS.values():
+        if baggage.get_baggage(name, around) is not None:
+            around = baggage.remove_baggage(name, around)
+    return around
+
+
+# -- coming in
+
+
+def remote_span(carried: Mapping[Any, Any]) -> Span | None:
+    """The span that a request was made in, by its traceparent; None if it has none that is valid."""
+    value = carried.get(TRACEPARENT)
+    match = _TRACEPARENT.fullmatch(value.strip()) if isinstance(value, str) else None
+    if match is None:
+        return None
+    trace_id, span_id = int(match[1], 16), int(match[2], 16)
+    return (trace_id, span_id, bool(int(match[3], 16) & 1)) if trace_id and span_id else None
+
+
+def remote_tenant(carried: Mapping[Any, Any]) -> str | None:
+    """The tenant that a request says it is for; believe it only where that is asked for."""
+    header = carried.get(BAGGAGE)
+    if not isinstance(header, str) or len(header) > LONGEST:
+        return None
+    for entry in header.split(","):
+        name, _, value = entry.partition("=")
+        if name.strip() == names.HEXR_TENANT:
+            return unquote_plus(value.partition(";")[0].strip())[:LIMIT].strip() or None
+    return None
+
+
+class Remote:
+    """The span of the side that asked, where an agent's own would be: what is done for it here is under it."""
+
+    def __init__(self, recorder: Recorder, span: Span, around: Invocation | None) -> None:
+        """Enters the context of that span, if spans of ours share the program's context.
+
+        Args:
+            recorder: Where the calls are begun.
+            span: The other side's.
+            around: The agent that serves, if it is entered around the server: its totals have the calls.
+        """
+        self.span = span
+        self.entered: list[tuple[Any, Any]] = []
+        self._around: Any = around
+        here = trace.get_current_span().get_span_context()
+        # A server span of another instrumentation is in that trace already, and nearer.
+        if recorder.shares_context() and here.trace_id != span[0]:
+            self.entered.append((otel.attach, otel.get_current()))
+            otel.attach(trace.set_span_in_context(ids_only(span)))
+
+    def add(self, call: Call) -> None:
+        """Counts one finished call where an agent of this process is around it."""
+        if self._around is not None:
+            self._around.add(call)
+
+    def end(self, error: BaseException | None) -> None:
+        """It is not ours to end."""
