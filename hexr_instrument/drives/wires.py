@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import inspect
 from collections.abc import Callable
 from contextvars import ContextVar
 from functools import partial
@@ -112,31 +111,46 @@ def withhold(link: Link, target: Target, recorder: Recorder) -> Wrapper:
 # -- coming in
 
 
-def _change(
+def _changes(
     link: Link, recorder: Recorder, instance: Any, args: tuple[Any, ...], kwargs: dict[str, Any]
-) -> Change | None:
-    """What serving a request changes: the span around, and the tenant where the other side is believed."""
+) -> list[Change]:
+    """What serving a request changes: outermost the span around it and the tenant of a believed side, then the agent."""
     if link.breaker is None:
-        return None
-    carried = link.wire.got(instance, args, kwargs)
+        return []
+    carried = link.wire.got(instance, args, kwargs) or {}
     link.breaker.worked()
-    if not carried:
-        return None
+    config, scope = recorder.config, context.current()
     span, tenant = propagation.remote_span(carried), None
     kin = _KIN.get() and link.wire.kin(instance, args, kwargs)
-    if (kin or recorder.config.trust_inbound) and recorder.caller(None, context.current()).tenant is None:
+    if (kin or config.trust_inbound) and config.tenant is None and (scope is None or scope.caller.tenant is None):
         tenant = propagation.remote_tenant(carried)
-    if span is None:
-        return Change(tenant=tenant) if tenant else None
-    return Change(tenant=tenant, remote=partial(Remote, recorder, span))
+    changes: list[Change] = []
+    if span is not None or tenant is not None:
+        changes.append(Change(tenant=tenant, remote=None if span is None else partial(Remote, recorder, span)))
+    # A service's name is no agent's where the agent that runs in it has one of its own.
+    if link.wire.agent and config.agent not in (None, config.service) and (scope is None or scope.caller.agent is None):
+        changes.append(Change(agent=config.agent))
+    return changes
+
+
+def _served(
+    link: Link,
+    recorder: Recorder,
+    function: Callable[..., Any],
+    instance: Any,
+    args: tuple[Any, ...],
+    kwargs: dict[str, Any],
+) -> Callable[..., Any]:
+    for change in reversed(_changes(link, recorder, instance, args, kwargs)):
+        function = context.within(function, change)
+    return function
 
 
 def arrive(link: Link, target: Target, recorder: Recorder) -> Wrapper:
-    """A function of any kind that serves a request."""
+    """A coroutine function that serves a request."""
 
     def wrapper(wrapped: Callable[..., Any], instance: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
-        change = attempt(partial(_blame, link), _change, link, recorder, instance, args, kwargs)
-        serve = None if change is None else guarded(context.within, wrapped, change)
+        serve = attempt(partial(_blame, link), _served, link, recorder, wrapped, instance, args, kwargs)
         return (serve or wrapped)(*args, **kwargs)
 
     return wrapper
@@ -151,9 +165,7 @@ def arrivals(link: Link, target: Target, recorder: Recorder) -> Wrapper:
                 async for each in served:
                     yield each
 
-        function = wrapped if inspect.isasyncgenfunction(wrapped) else steps
-        change = attempt(partial(_blame, link), _change, link, recorder, instance, args, kwargs)
-        serve = None if change is None else guarded(context.within, function, change)
+        serve = attempt(partial(_blame, link), _served, link, recorder, steps, instance, args, kwargs)
         return (serve or wrapped)(*args, **kwargs)
 
     return wrapper

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Mapping
-from dataclasses import replace
 from typing import Any
 
 from ..call import Target, pick
@@ -38,52 +37,38 @@ def _target(channel: Any) -> str | None:
     return f"//{target.decode().rpartition('/')[2]}" if type(target) is bytes else None
 
 
-def _headers(server: Any, args: Args, kwargs: Kwargs) -> Mapping[Any, Any] | None:
-    """`handle_requests(request)`: Starlette's headers are a mapping."""
-    return pick(args[0] if args else kwargs.get("request"), "headers")
+def _got(handler: Any, args: Args, kwargs: Kwargs) -> Mapping[Any, Any] | None:
+    """`on_message_send(params, context)`: the SDK keeps a request's headers there, or the call of gRPC."""
+    state = pick(args[1] if len(args) > 1 else kwargs.get("context"), "state")
+    call: Any = pick(state, "grpc_context")
+    return pick(state, "headers") if call is None else dict(call.invocation_metadata() or ())
 
 
-def _metadata(server: Any, args: Args, kwargs: Kwargs) -> Mapping[Any, Any] | None:
-    """`_handle_unary(request, context, ...)`, and the methods of 0.3 alike."""
-    context = args[1] if len(args) > 1 else kwargs.get("context")
-    return dict(context.invocation_metadata() or ()) if context is not None else None
+def served(handler: str) -> tuple[Target, Target]:
+    """The messages that a handler is sent; a stream goes on after the dispatcher of its request has returned."""
+    parameters = ("params", "context")
+    return (
+        Target(f"{handler}.on_message_send", "arrive", parameters, optional=True),
+        Target(f"{handler}.on_message_send_stream", "arrivals", parameters, optional=True),
+    )
 
 
-def _serves(name: str) -> Target:
-    return Target(name, "arrive", ("request",), optional=True)
-
-
-_CLIENT = Wire(
-    "a2a client",
-    "a2a.client.base_client",
-    (Target("BaseClient._intercept_before", "depart", ("args",), optional=True),),
-    put=_put,
-    peer=_peer,
+SERVER = Wire(
+    "a2a server",
+    "a2a.server.request_handlers.default_request_handler_v2",
+    served("DefaultRequestHandlerV2"),
+    got=_got,
+    agent=True,
 )
-_JSON = Wire(
-    "a2a server (JSON-RPC)",
-    "a2a.server.routes.jsonrpc_dispatcher",
-    (_serves("JsonRpcDispatcher.handle_requests"),),
-    got=_headers,
-)
-_GRPC = Wire(
-    "a2a server (gRPC)",
-    "a2a.server.request_handlers.grpc_handler",
-    (
-        Target("GrpcHandler._handle_unary", "arrive", ("context",), optional=True),
-        Target("GrpcHandler._handle_stream", "arrivals", ("context",), optional=True),
-    ),
-    got=_metadata,
-)
+
 A2A = (
-    _CLIENT,
-    _JSON,
-    replace(
-        _JSON,
-        name="a2a server (REST)",
-        module="a2a.server.routes.rest_dispatcher",
-        targets=(_serves("RestDispatcher._handle_non_streaming"), _serves("RestDispatcher._handle_streaming")),
+    Wire(
+        "a2a client",
+        "a2a.client.base_client",
+        (Target("BaseClient._intercept_before", "depart", ("args",), optional=True),),
+        put=_put,
+        peer=_peer,
     ),
-    _GRPC,
+    SERVER,
     Wire("a2a tracing", "a2a.utils.telemetry", (Target("trace", "silence", optional=True),)),
 )

@@ -2,17 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from dataclasses import replace
 from typing import Any
 
 from ..call import Target, pick
+from .a2a import SERVER, served
 from .wire import Args, Carrier, Kwargs, Wire
-
-
-def _state(handler: Any, args: Args, kwargs: Kwargs) -> Mapping[Any, Any] | None:
-    """`on_message_send(params, context)`: 0.3 answers a stream after its dispatcher has returned."""
-    return pick(args[1] if len(args) > 1 else kwargs.get("context"), "state", "headers")
 
 
 def _put_03(transport: Any, args: Args, kwargs: Kwargs, carrier: Carrier) -> tuple[Args, dict[str, Any]] | None:
@@ -44,13 +39,10 @@ A2A_03 = (
         module="a2a.client.transports.rest",
         targets=(Target("RestTransport._apply_interceptors", "depart", ("http_kwargs", "context"), optional=True),),
     ),
-    Wire(
-        "a2a 0.3 server",
-        "a2a.server.request_handlers.default_request_handler",
-        (
-            Target("DefaultRequestHandler.on_message_send", "arrive", ("params", "context"), optional=True),
-            Target("DefaultRequestHandler.on_message_send_stream", "arrivals", ("params", "context"), optional=True),
-        ),
-        got=_state,
+    replace(
+        SERVER,
+        name="a2a 0.3 server",  # and the handler of 1.x that was before its own second one
+        module="a2a.server.request_handlers.default_request_handler",
+        targets=(*served("DefaultRequestHandler"), *served("LegacyRequestHandler")),
     ),
 )

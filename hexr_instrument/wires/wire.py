@@ -44,5 +44,7 @@ class Wire:
     """What a request that is served carries, by names in lower case."""
     kin: Callable[[Any, Args, Kwargs], bool] = lambda instance, args, kwargs: False
     """Whether a request that is served came without a network of the SDK's."""
+    agent: bool = False
+    """Whether what is served is a run of this process's agent, with a span of its own."""
     leads: Callable[[Args, Kwargs], str | None] = nothing
     """`(args, kwargs)` of a `link` -> the URL that it leads to, or KIN."""
