@@ -16,10 +16,10 @@ from opentelemetry.context import _SUPPRESS_INSTRUMENTATION_KEY
 from . import context, names
 from .call import Call
 from .context import LIMIT, Invocation
-from .providers import hosts
 from .live import CURRENT
+from .providers import hosts
 from .recorder import Recorder, ids_only
-from .wires import KIN
+from .wires import CHILD, PARENT
 
 Span = tuple[int, int, bool]
 """Trace id, span id, whether it is sampled."""
@@ -36,6 +36,19 @@ APART: ContextVar[bool] = ContextVar("hexr_apart", default=False)
 """Whether the SDK of an LLM provider makes a request in this context that is no call."""
 
 
+class Apart:
+    """A request that an LLM provider's SDK makes and that is no call, such as a list of models: nothing of ours leaves."""
+
+    __slots__ = ("_before",)
+
+    def __enter__(self) -> None:
+        self._before = APART.get()
+        APART.set(True)
+
+    def __exit__(self, *error: object) -> None:
+        APART.set(self._before)  # no token: a coroutine may be closed from another context
+
+
 # -- going out
 
 
@@ -44,12 +57,14 @@ def carrier(recorder: Recorder, url: str | None, *, traced: bool = True) -> dict
 
     Args:
         recorder: Whose configuration decides.
-        url: Where the request goes, or KIN; None where nobody knows: then it carries no baggage.
+        url: Where the request goes, or CHILD or PARENT; None where nobody knows: then it carries no baggage.
         traced: Whether trace context goes to hosts that get no baggage, too.
     """
-    if to_provider(url) or otel.get_value(_SUPPRESS_INSTRUMENTATION_KEY):
+    # A provider's SDK sends it, or its host is a provider's; or it is a request of telemetry itself.
+    apart = CURRENT.get() is not None or APART.get() or otel.get_value(_SUPPRESS_INSTRUMENTATION_KEY)
+    if apart or (url is not None and hosts.provider_of(*hosts.address(url), "")):
         return {}
-    told = url == KIN or allowed(recorder.config.propagate, url)
+    told = url in (CHILD, PARENT) or allowed(recorder.config.propagate, url)
     found: dict[str, str] = {}
     if (told or traced) and (span := recorder.parent()) is not None:
         found[TRACEPARENT] = f"00-{span[0]:032x}-{span[1]:016x}-{span[2]:02x}"
@@ -68,13 +83,6 @@ def identity(recorder: Recorder) -> str:
         if len(entries) + len(entry) <= LONGEST:
             entries += entry
     return entries
-
-
-def to_provider(url: str | None) -> bool:
-    """Whether a request goes to an LLM provider: its SDK sends it, or its host is known for it."""
-    if CURRENT.get() is not None or APART.get():
-        return True
-    return bool(url and url != KIN and hosts.provider_of(*hosts.address(url), ""))
 
 
 def allowed(patterns: tuple[str, ...], url: str | None) -> bool:

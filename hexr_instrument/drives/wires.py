@@ -17,11 +17,11 @@ from ..context import Change
 from ..guard import attempt, guarded
 from ..propagation import Remote
 from ..recorder import Recorder
-from ..wires import KIN
+from ..wires import PARENT
 from .patch import Link, Wrapper
 
 _leads: dict[int, str] = {}
-"""Where the streams that are open lead to: id -> URL or KIN."""
+"""Where the streams that are open lead to: id -> URL, CHILD or PARENT."""
 _KIN: ContextVar[bool] = ContextVar("hexr_kin", default=False)
 """Whether this context serves the process that started this one."""
 
@@ -73,12 +73,12 @@ def _note(manager: Any, url: str | None) -> None:
     kind: Any = type(manager)
 
     async def enter(self: Any) -> Any:
+        if url == PARENT:
+            _KIN.set(True)  # before the tasks are started that read
         streams = await kind.__aenter__(self)
         if url is not None and isinstance(streams, tuple):
             ids = self.__dict__["_hexr_streams"] = [id(each) for each in streams]  # pyright: ignore[reportUnknownVariableType, reportUnknownArgumentType]
             _leads.update(dict.fromkeys(ids, url))
-        if url == KIN:
-            _KIN.set(True)
         return streams
 
     async def leave(self: Any, *error: Any) -> Any:

@@ -6,8 +6,8 @@ from .a2a import A2A
 from .a2a_03 import A2A_03
 from .http import BAGGAGE, HTTP
 from .mcp import MCP
-from .wire import KIN, Wire
+from .wire import CHILD, PARENT, Wire
 
-__all__ = ["KIN", "WIRES", "Wire"]
+__all__ = ["CHILD", "PARENT", "WIRES", "Wire"]
 
 WIRES: tuple[Wire, ...] = (*A2A, *A2A_03, *MCP, *HTTP, BAGGAGE)

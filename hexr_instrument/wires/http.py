@@ -43,7 +43,9 @@ def _pool_peer(pool: Any, args: Args, kwargs: Kwargs) -> str | None:
 def _urllib3_put(pool: Any, args: Args, kwargs: Kwargs, carrier: Carrier) -> tuple[Args, dict[str, Any]] | None:
     """`urlopen(method, url, body=None, headers=None, ...)`."""
     given = args[3] if len(args) > 3 else kwargs.get("headers")
-    headers = copy(pool.headers if given is None else given)
+    before = pool.headers if given is None else given
+    # A mapping's own copy: requests' headers share their store with what the module `copy` makes of them.
+    headers: Any = before.copy() if hasattr(before, "copy") else dict(before)
     lower = {name.lower(): value for name, value in headers.items()}
     for name, value in joined(lower, carrier).items():
         for each in [each for each in headers if each.lower() == name]:

@@ -9,7 +9,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from ..call import Target, pick
-from .wire import KIN, Args, Carrier, Kwargs, Wire
+from .wire import CHILD, PARENT, Args, Carrier, Kwargs, Wire
 
 
 def _put(dispatcher: Any, args: Args, kwargs: Kwargs, carrier: Carrier) -> tuple[Args, dict[str, Any]] | None:
@@ -60,8 +60,12 @@ def _no_request_1(server: Any, args: Args, kwargs: Kwargs) -> bool:
     return pick(message, "message_metadata", "request_context") is None
 
 
-def _kin(args: Args, kwargs: Kwargs) -> str:
-    return KIN
+def _child(args: Args, kwargs: Kwargs) -> str:
+    return CHILD
+
+
+def _parent(args: Args, kwargs: Kwargs) -> str:
+    return PARENT
 
 
 def _url(args: Args, kwargs: Kwargs) -> str | None:
@@ -98,8 +102,8 @@ MCP = (
         got=_meta_1,
         kin=_no_request_1,
     ),
-    Wire("mcp stdio client", "mcp.client.stdio", (Target("stdio_client", "link"),), leads=_kin),
-    Wire("mcp stdio server", "mcp.server.stdio", (Target("stdio_server", "link"),), leads=_kin),
+    Wire("mcp stdio client", "mcp.client.stdio", (Target("stdio_client", "link"),), leads=_child),
+    Wire("mcp stdio server", "mcp.server.stdio", (Target("stdio_server", "link"),), leads=_parent),
     Wire("mcp sse client", "mcp.client.sse", (Target("sse_client", "link", ("url",), optional=True),), leads=_url),
     Wire(
         "mcp http client",

@@ -12,8 +12,8 @@ Args = tuple[Any, ...]
 Kwargs = Mapping[str, Any]
 Carrier = Mapping[str, str]
 
-KIN = "kin"
-"""In place of a URL: the process that this one started, or was started by. It is trusted."""
+CHILD, PARENT = "child", "parent"
+"""In place of a URL: a process that this one started, and the one that it was started by. They are trusted."""
 
 
 def nothing(*asked: Any) -> None:
@@ -47,4 +47,4 @@ class Wire:
     agent: bool = False
     """Whether what is served is a run of this process's agent, with a span of its own."""
     leads: Callable[[Args, Kwargs], str | None] = nothing
-    """`(args, kwargs)` of a `link` -> the URL that it leads to, or KIN."""
+    """`(args, kwargs)` of a `link` -> the URL that it leads to, or CHILD or PARENT."""
