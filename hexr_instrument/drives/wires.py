@@ -6,7 +6,7 @@ import contextlib
 from collections.abc import Callable
 from contextvars import ContextVar
 from functools import partial
-from typing import Any
+from typing import Any, cast
 
 from opentelemetry import context as otel
 from opentelemetry.trace import NoOpTracer
@@ -70,14 +70,14 @@ def link(link: Link, target: Target, recorder: Recorder) -> Wrapper:
 
 
 def _note(manager: Any, url: str | None) -> None:
-    kind: Any = type(manager)
+    kind: type[Any] = manager.__class__
 
     async def enter(self: Any) -> Any:
         if url == PARENT:
             _KIN.set(True)  # before the tasks are started that read
-        streams = await kind.__aenter__(self)
+        streams: Any = await kind.__aenter__(self)
         if url is not None and isinstance(streams, tuple):
-            ids = self.__dict__["_hexr_streams"] = [id(each) for each in streams]  # pyright: ignore[reportUnknownVariableType, reportUnknownArgumentType]
+            ids = self.__dict__["_hexr_streams"] = list(map(id, cast("tuple[Any, ...]", streams)))
             _leads.update(dict.fromkeys(ids, url))
         return streams
 

@@ -12,7 +12,7 @@ from .wire import Args, Carrier, Kwargs, Wire
 
 def _put(client: Any, args: Args, kwargs: Kwargs, carrier: Carrier) -> tuple[Args, dict[str, Any]] | None:
     """`_intercept_before(args)`: its call context becomes headers (JSON-RPC, REST) or metadata (gRPC)."""
-    asked = args[0] if args else kwargs.get("args")
+    asked: Any = args[0] if args else kwargs.get("args")
     kind: Any = pick(sys.modules.get("a2a.client.client"), "ClientCallContext")
     given = pick(asked, "context")
     if given is None and kind is None:

@@ -15,7 +15,7 @@ def _put_03(transport: Any, args: Args, kwargs: Kwargs, carrier: Carrier) -> tup
     if len(args) < 3:
         return None
     given: Any = args[-2] or {}
-    sent = {**given, "headers": {**(given.get("headers") or {}), **carrier}}
+    sent: dict[str, Any] = {**given, "headers": {**(given.get("headers") or {}), **carrier}}
     return (*args[:-2], sent, args[-1]), dict(kwargs)
 
 

@@ -25,7 +25,7 @@ def joined(headers: Any, carrier: Carrier) -> dict[str, str]:
 
 def _pool_put(pool: Any, args: Args, kwargs: Kwargs, carrier: Carrier) -> tuple[Args, dict[str, Any]] | None:
     """Httpcore's `handle_request(request)`: its headers are a list of pairs of bytes."""
-    request = args[0] if args else kwargs.get("request")
+    request: Any = args[0] if args else kwargs.get("request")
     before = {name.decode("latin-1").lower(): value.decode("latin-1") for name, value in pick(request, "headers") or ()}
     new = joined(before, carrier)
     request = copy(request)

@@ -17,7 +17,7 @@ def _put(dispatcher: Any, args: Args, kwargs: Kwargs, carrier: Carrier) -> tuple
     if len(args) < 2:
         return None
     params: Any = args[1] or {}
-    meta = {**(params.get("_meta") or {}), **carrier}
+    meta: dict[str, Any] = {**(params.get("_meta") or {}), **carrier}
     return (args[0], {**params, "_meta": meta}, *args[2:]), dict(kwargs)
 
 
@@ -27,13 +27,13 @@ def _stream(dispatcher: Any, args: Args, kwargs: Kwargs) -> Any:
 
 def _put_1(session: Any, args: Args, kwargs: Kwargs, carrier: Carrier) -> tuple[Args, dict[str, Any]] | None:
     """1.x: `send_request(request, result_type, ...)`, a pydantic model around the request of its kind."""
-    request = args[0] if args else kwargs.get("request")
+    request: Any = args[0] if args else kwargs.get("request")
     inner = pick(request, "root")
     params = pick(inner, "params")
     kind: Any = pick(type(params), "Meta")
     if kind is None:
         return None
-    before = params.meta.model_dump(by_alias=True, exclude_none=True) if params.meta is not None else {}
+    before: dict[str, Any] = params.meta.model_dump(by_alias=True, exclude_none=True) if params.meta is not None else {}
     params = params.model_copy(update={"meta": kind(**{**before, **carrier})})
     request = request.model_copy(update={"root": inner.model_copy(update={"params": params})})
     return ((request, *args[1:]), dict(kwargs)) if args else (args, {**kwargs, "request": request})
@@ -41,8 +41,7 @@ def _put_1(session: Any, args: Args, kwargs: Kwargs, carrier: Carrier) -> tuple[
 
 def _meta(middleware: Any, args: Args, kwargs: Kwargs) -> Mapping[Any, Any] | None:
     """2.x: `__call__(ctx, call_next)`."""
-    meta = pick(args[0] if args else kwargs.get("ctx"), "meta")
-    return meta if isinstance(meta, Mapping) else None
+    return pick(args[0] if args else kwargs.get("ctx"), "meta")
 
 
 def _no_request(middleware: Any, args: Args, kwargs: Kwargs) -> bool:
