@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Mapping
 from contextvars import ContextVar
 from fnmatch import fnmatchcase
@@ -13,24 +12,20 @@ from opentelemetry import context as otel
 from opentelemetry import trace
 from opentelemetry.context import _SUPPRESS_INSTRUMENTATION_KEY
 
-from . import context, names
+from . import context, names, traceparent
 from .call import Call
 from .context import LIMIT, Invocation
 from .live import CURRENT
 from .providers import hosts
 from .recorder import Recorder, ids_only
+from .traceparent import Span
 from .wires import CHILD, PARENT
-
-Span = tuple[int, int, bool]
-"""Trace id, span id, whether it is sampled."""
 
 TRACEPARENT, BAGGAGE = "traceparent", "baggage"
 FIELDS = {"tenant": names.HEXR_TENANT, "agent": names.HEXR_AGENT, "role": names.HEXR_ROLE}
 """Field of a Caller -> its baggage entry, what matters most first."""
 LONGEST = 8192
 """Bytes of a baggage header, by the W3C's own limit: what is longer is neither sent nor read."""
-
-_TRACEPARENT = re.compile(r"(?!ff)[0-9a-f]{2}-([0-9a-f]{32})-([0-9a-f]{16})-([0-9a-f]{2})(?:-.*)?")
 
 APART: ContextVar[bool] = ContextVar("hexr_apart", default=False)
 """Whether the SDK of an LLM provider makes a request in this context that is no call."""
@@ -67,7 +62,7 @@ def carrier(recorder: Recorder, url: str | None, *, traced: bool = True) -> dict
     told = url in (CHILD, PARENT) or allowed(recorder.config.propagate, url)
     found: dict[str, str] = {}
     if (told or traced) and (span := recorder.parent()) is not None:
-        found[TRACEPARENT] = f"00-{span[0]:032x}-{span[1]:016x}-{span[2]:02x}"
+        found[TRACEPARENT] = traceparent.write(span)
     if told and (entries := identity(recorder)):
         found[BAGGAGE] = entries
     return found
@@ -104,16 +99,6 @@ def without_ours(around: otel.Context) -> otel.Context:
 # -- coming in
 
 
-def remote_span(carried: Mapping[Any, Any]) -> Span | None:
-    """The span that a request was made in, by its traceparent; None if it has none that is valid."""
-    value = carried.get(TRACEPARENT)
-    match = _TRACEPARENT.fullmatch(value.strip()) if isinstance(value, str) else None
-    if match is None:
-        return None
-    trace_id, span_id = int(match[1], 16), int(match[2], 16)
-    return (trace_id, span_id, bool(int(match[3], 16) & 1)) if trace_id and span_id else None
-
-
 def remote_tenant(carried: Mapping[Any, Any]) -> str | None:
     """The tenant that a request says it is for; believe it only where that is asked for."""
     header = carried.get(BAGGAGE)
@@ -145,6 +130,9 @@ class Remote:
         if recorder.shares_context() and here.trace_id != span[0]:
             self.entered.append((otel.attach, otel.get_current()))
             otel.attach(trace.set_span_in_context(ids_only(span)))
+
+    def turn(self) -> None:
+        """Rolls over where it runs."""
 
     def add(self, call: Call) -> None:
         """Counts one finished call where an agent of this process is around it."""

@@ -14,7 +14,7 @@ from opentelemetry import baggage as baggage_api
 from opentelemetry import context as otel
 from support import Run
 
-from hexr_instrument import propagation
+from hexr_instrument import propagation, traceparent
 from hexr_instrument.call import Caller
 from hexr_instrument.config import Config
 from hexr_instrument.context import Change, Entered, current
@@ -138,7 +138,7 @@ def test_a_providers_host_is_never_told(tmp_path: Path, url: str) -> None:
 )
 def test_a_traceparent_is_read_as_the_w3c_says(header: Any, span: Any) -> None:
     """A valid one gives trace, span and sampling; anything else is none."""
-    assert propagation.remote_span({"traceparent": header}) == span
+    assert traceparent.read(header) == span
 
 
 @pytest.mark.parametrize(

@@ -11,11 +11,11 @@ from typing import Any, cast
 from opentelemetry import context as otel
 from opentelemetry.trace import NoOpTracer
 
-from .. import context, propagation
+from .. import context, propagation, traceparent
 from ..call import Target
-from ..context import Change
+from ..context import NOBODY, Change
 from ..guard import attempt, guarded
-from ..propagation import Remote
+from ..propagation import TRACEPARENT, Remote
 from ..recorder import Recorder
 from ..wires import PARENT
 from .patch import Link, Wrapper
@@ -119,16 +119,18 @@ def _changes(
         return []
     carried = link.wire.got(instance, args, kwargs) or {}
     link.breaker.worked()
-    config, scope = recorder.config, context.current()
-    span, tenant = propagation.remote_span(carried), None
+    config = recorder.config
+    # Who started this process is around everything in it: a request says more of what is done for it.
+    own = NOBODY if (scope := context.current()) is None or scope is context.base else scope.caller
+    span, tenant = traceparent.read(carried.get(TRACEPARENT)), None
     kin = _KIN.get() and link.wire.kin(instance, args, kwargs)
-    if (kin or config.trust_inbound) and config.tenant is None and (scope is None or scope.caller.tenant is None):
+    if (kin or config.trust_inbound) and config.tenant is None and own.tenant is None:
         tenant = propagation.remote_tenant(carried)
     changes: list[Change] = []
     if span is not None or tenant is not None:
         changes.append(Change(tenant=tenant, remote=None if span is None else partial(Remote, recorder, span)))
     # A service's name is no agent's where the agent that runs in it has one of its own.
-    if link.wire.agent and config.agent not in (None, config.service) and (scope is None or scope.caller.agent is None):
+    if link.wire.agent and config.agent not in (None, config.service) and own.agent is None:
         changes.append(Change(agent=config.agent))
     return changes
 
