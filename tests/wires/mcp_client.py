@@ -10,7 +10,7 @@ import mcp
 from mcp.client.stdio import StdioServerParameters, stdio_client
 from mcp.client.streamable_http import streamable_http_client
 
-from hexr import hexr_agent
+from hexr import hexr_agent, hexr_tenant
 
 
 async def use(session: mcp.ClientSession) -> None:
@@ -37,4 +37,6 @@ async def main() -> None:
         await use(session)
 
 
+if len(sys.argv) > 2:  # the tenant that the whole program is for, a server that it starts included
+    main = hexr_tenant(sys.argv[2])(main)
 asyncio.run(main())

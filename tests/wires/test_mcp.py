@@ -47,6 +47,13 @@ def test_a_tool_in_another_process(
     assert [(call["trace"], call["parent"]) for call in calls] == [(agent["trace"], agent["id"]) for agent in agents]
 
 
+def test_a_request_says_more_than_the_start_of_a_process(cast: Cast) -> None:
+    """A server that was started for one tenant serves requests for others, each for its own."""
+    cast.run("mcp_client.py", "stdio", "house")
+    calls = [record for record in cast.end() if record["kind"] == "call"]
+    assert [(call["agent"], call["tenant"]) for call in calls] == [("tool", "acme"), ("tool", "other")]
+
+
 @pytest.mark.parametrize("transport", ["stdio", "http"])
 def test_nothing_changes_for_the_program(cast: Cast, bare: Cast, providers: ProviderServer, transport: str) -> None:
     """The tool's answers, and to the byte what the LLM is sent, are those of a run without us."""
