@@ -11,17 +11,18 @@ from urllib.parse import quote, unquote_plus, urlsplit
 from opentelemetry import context as otel
 from opentelemetry import trace
 from opentelemetry.context import _SUPPRESS_INSTRUMENTATION_KEY
+from opentelemetry.trace import NonRecordingSpan, SpanContext, TraceFlags, TraceState
 
 from . import context, names, traceparent
 from .call import Call
 from .context import LIMIT, Invocation
 from .live import CURRENT
 from .providers import hosts
-from .recorder import Recorder, ids_only
+from .recorder import Recorder
 from .traceparent import Span
 from .wires import CHILD, PARENT
 
-TRACEPARENT, BAGGAGE = "traceparent", "baggage"
+TRACEPARENT, TRACESTATE, BAGGAGE = "traceparent", "tracestate", "baggage"
 FIELDS = {"tenant": names.HEXR_TENANT, "agent": names.HEXR_AGENT, "role": names.HEXR_ROLE}
 """Field of a Caller -> its baggage entry, what matters most first."""
 LONGEST = 8192
@@ -63,6 +64,9 @@ def carrier(recorder: Recorder, url: str | None, *, traced: bool = True) -> dict
     found: dict[str, str] = {}
     if (told or traced) and (span := recorder.parent()) is not None:
         found[TRACEPARENT] = traceparent.write(span)
+        here = trace.get_current_span().get_span_context()
+        if here.span_id == span[1] and here.trace_state:
+            found[TRACESTATE] = here.trace_state.to_header()
     if told and (entries := identity(recorder)):
         found[BAGGAGE] = entries
     return found
@@ -114,12 +118,13 @@ def remote_tenant(carried: Mapping[Any, Any]) -> str | None:
 class Remote:
     """The span of the side that asked, where an agent's own would be: what is done for it here is under it."""
 
-    def __init__(self, recorder: Recorder, span: Span, around: Invocation | None) -> None:
+    def __init__(self, recorder: Recorder, span: Span, state: object, around: Invocation | None) -> None:
         """Enters the context of that span, if spans of ours share the program's context.
 
         Args:
             recorder: Where the calls are begun.
             span: The other side's.
+            state: Its tracestate, as it came.
             around: The agent that serves, if it is entered around the server: its totals have the calls.
         """
         self.span = span
@@ -129,7 +134,10 @@ class Remote:
         # A server span of another instrumentation is in that trace already, and nearer.
         if recorder.shares_context() and here.trace_id != span[0]:
             self.entered.append((otel.attach, otel.get_current()))
-            otel.attach(trace.set_span_in_context(ids_only(span)))
+            states = TraceState.from_header([state]) if isinstance(state, str) else None
+            flags = TraceFlags(TraceFlags.SAMPLED if span[2] else TraceFlags.DEFAULT)
+            there = SpanContext(span[0], span[1], is_remote=True, trace_flags=flags, trace_state=states)
+            otel.attach(trace.set_span_in_context(NonRecordingSpan(there)))
 
     def turn(self) -> None:
         """Rolls over where it runs."""

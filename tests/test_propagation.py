@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Iterator
+from functools import partial
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from typing import Any
@@ -12,6 +13,7 @@ from urllib.parse import unquote
 import pytest
 from opentelemetry import baggage as baggage_api
 from opentelemetry import context as otel
+from opentelemetry import trace
 from support import Run
 
 from hexr_instrument import propagation, traceparent
@@ -19,6 +21,7 @@ from hexr_instrument.call import Caller
 from hexr_instrument.config import Config
 from hexr_instrument.context import Change, Entered, current
 from hexr_instrument.demo.providers import ProviderServer
+from hexr_instrument.propagation import Remote
 from hexr_instrument.recorder import Recorder
 from hexr_instrument.wires import CHILD
 
@@ -99,9 +102,7 @@ def test_trace_context_always_and_baggage_to_those_who_are_named(recorder: Recor
         carried = propagation.carrier(recorder, url)
         assert propagation.remote_tenant(carried) == ("acme & söhne" if told else None)
         assert ("r%2C%3D%3B" in carried.get("baggage", "")) is told
-    with Entered(
-        Change(remote=lambda around: propagation.Remote(recorder, (int(TRACE, 16), int(SPAN, 16), True), around))
-    ):
+    with Entered(Change(remote=lambda around: Remote(recorder, (int(TRACE, 16), int(SPAN, 16), True), None, around))):
         assert propagation.carrier(recorder, url) == {"traceparent": f"00-{TRACE}-{SPAN}-01"}
     assert current() is None
 
@@ -168,6 +169,17 @@ def test_the_tenant_of_the_environment_wins(tmp_path: Path) -> None:
         assert recorder.caller(None, None).tenant == tenant
         assert recorder.caller(Caller(tenant="registered"), None).tenant == "registered"
     otel.detach(token)
+
+
+def test_the_state_of_a_trace_goes_on(recorder: Recorder) -> None:
+    """Where spans share the program's context, the span that asked is current, with its tracestate, and then no more."""
+    recorder.own_provider = trace.get_tracer_provider()  # as where an endpoint is set
+    with Entered(Change(remote=partial(Remote, recorder, (int(TRACE, 16), int(SPAN, 16), True), "v=1,w=2"))):
+        here = trace.get_current_span().get_span_context()
+        assert (here.trace_id, here.is_remote) == (int(TRACE, 16), True)
+        carried = propagation.carrier(recorder, "http://other")
+        assert carried == {"traceparent": f"00-{TRACE}-{SPAN}-01", "tracestate": "v=1,w=2"}
+    assert not trace.get_current_span().get_span_context().is_valid
 
 
 def test_long_names_do_not_break_the_header(recorder: Recorder) -> None:

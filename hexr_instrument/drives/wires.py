@@ -6,16 +6,16 @@ import contextlib
 from collections.abc import Callable
 from contextvars import ContextVar
 from functools import partial
-from typing import Any, cast
+from typing import Any
 
 from opentelemetry import context as otel
 from opentelemetry.trace import NoOpTracer
 
 from .. import context, propagation, traceparent
-from ..call import Target
+from ..call import Target, sequence
 from ..context import NOBODY, Change
 from ..guard import attempt, guarded
-from ..propagation import TRACEPARENT, Remote
+from ..propagation import TRACEPARENT, TRACESTATE, Remote
 from ..recorder import Recorder
 from ..wires import PARENT
 from .patch import Link, Wrapper
@@ -76,8 +76,8 @@ def _note(manager: Any, url: str | None) -> None:
         if url == PARENT:
             _KIN.set(True)  # before the tasks are started that read
         streams: Any = await kind.__aenter__(self)
-        if url is not None and isinstance(streams, tuple):
-            ids = self.__dict__["_hexr_streams"] = list(map(id, cast("tuple[Any, ...]", streams)))
+        ids = self.__dict__["_hexr_streams"] = [id(each) for each in sequence(streams)]
+        if url is not None:
             _leads.update(dict.fromkeys(ids, url))
         return streams
 
@@ -128,7 +128,11 @@ def _changes(
         tenant = propagation.remote_tenant(carried)
     changes: list[Change] = []
     if span is not None or tenant is not None:
-        changes.append(Change(tenant=tenant, remote=None if span is None else partial(Remote, recorder, span)))
+        changes.append(
+            Change(
+                tenant=tenant, remote=None if span is None else partial(Remote, recorder, span, carried.get(TRACESTATE))
+            )
+        )
     # A service's name is no agent's where the agent that runs in it has one of its own.
     if link.wire.agent and config.agent not in (None, config.service) and own.agent is None:
         changes.append(Change(agent=config.agent))
