@@ -9,6 +9,7 @@ import asyncio
 import socket
 import sys
 
+import httpx
 from a2a.client import ClientConfig, ClientFactory
 from a2a.server.agent_execution import AgentExecutor
 from a2a.server.request_handlers import DefaultRequestHandler
@@ -37,7 +38,8 @@ def card(url: str) -> types.AgentCard:
 def config(streaming: bool) -> ClientConfig:
     """How a client asks."""
     if binding != "GRPC":
-        return ClientConfig(streaming=streaming, supported_protocol_bindings=[binding])
+        patient = httpx.AsyncClient(timeout=60)  # the other side may still be starting
+        return ClientConfig(streaming=streaming, supported_protocol_bindings=[binding], httpx_client=patient)
     import grpc
 
     factory = grpc.aio.insecure_channel
