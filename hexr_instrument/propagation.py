@@ -139,7 +139,7 @@ class Remote:
             there = SpanContext(span[0], span[1], is_remote=True, trace_flags=flags, trace_state=states)
             otel.attach(trace.set_span_in_context(NonRecordingSpan(there)))
 
-    def turn(self) -> None:
+    def turn(self, *, billed: bool = False) -> None:
         """Rolls over where it runs."""
 
     def add(self, call: Call) -> None:
