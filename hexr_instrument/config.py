@@ -88,6 +88,19 @@ VARIABLES = (
     ),
     Variable("HEXR_EXIT_TIMEOUT", "2", "Seconds that delivery may delay the program's exit, at most."),
     Variable(
+        "HEXR_PROPAGATE",
+        "none",
+        "Which other agents are told the agent, tenant and role that ask them: `none`, `all`, or hosts with commas, "
+        "such as `writer.internal,*.agents.svc`. As W3C baggage, over A2A, MCP and plain HTTP; trace context goes "
+        "with A2A and MCP in any case. A child over stdio is always told, an LLM provider never.",
+    ),
+    Variable(
+        "HEXR_TRUST_INBOUND",
+        "none",
+        "Whose word a server takes for the tenant: `none`, or `all` who send it (trust it only where strangers cannot "
+        "call). The process that a stdio server is a child of is always trusted.",
+    ),
+    Variable(
         "HEXR_STREAM_USAGE",
         "auto",
         "Whether an OpenAI chat stream that does not ask for usage is made to: `auto` at api.openai.com, `always`, "
@@ -100,6 +113,11 @@ VARIABLES = (
         "HEXR_EXIT_TIMEOUT; `off` leaves them alone.",
     ),
     Variable("HEXR_NATIVE_SPANS", "mute", "`keep` leaves on the spans that an SDK emits itself for the same request."),
+    Variable(
+        "OTEL_INSTRUMENTATION_A2A_SDK_ENABLED",
+        "false",
+        "`true` leaves on the spans of the a2a-sdk, dozens for each message. Without us its default is `true`.",
+    ),
     Variable(
         "HEXR_REDACT",
         "mask",
@@ -287,6 +305,16 @@ def _name(value: str) -> str | None:
     return value.strip()[:256] or None
 
 
+def _patterns(value: str) -> tuple[str, ...]:
+    """Host patterns in lower case: none of them for `none`, `*` for `all`."""
+    words = tuple(filter(None, (each.strip().lower() for each in value.split(","))))
+    if any(re.search(r"[/@\s]|:\d", word) for word in words):
+        raise ConfigError("use none, all, or host names such as writer.internal,*.agents.svc")
+    if words == ("none",):
+        return ()
+    return ("*",) if "all" in words else words
+
+
 _CAPTURE = {
     "no_content": (False, False),
     "span_only": (True, False),
@@ -418,10 +446,16 @@ class Config:
     signals: bool
     """Whether SIGTERM and SIGHUP wait for delivery."""
     native_spans: bool
+    agent_spans: bool
+    """Whether the spans that the a2a-sdk emits itself are asked for."""
     redact: str
     """`mask` or `hash`."""
     stream_usage: tuple[str, ...]
     """Hosts whose chat streams are made to carry usage; `*` is every host."""
+    propagate: tuple[str, ...]
+    """Patterns of hosts that are told who asks; `*` is every host but an LLM provider's."""
+    trust_inbound: bool
+    """Whether the tenant that comes with a request is believed."""
     sampler: str
     ratio: float
     service: str | None
@@ -528,6 +562,9 @@ class Config:
             signals=read("HEXR_SIGNALS", _choice("wait", "off"), "wait") == "wait",
             stream_usage=read("HEXR_STREAM_USAGE", _hosts, _USAGE_HOSTS),
             native_spans=read("HEXR_NATIVE_SPANS", _choice("mute", "keep"), "mute") == "keep",
+            agent_spans=read("OTEL_INSTRUMENTATION_A2A_SDK_ENABLED", _flag, False),
+            propagate=read("HEXR_PROPAGATE", _patterns, ()),
+            trust_inbound=read("HEXR_TRUST_INBOUND", _choice("none", "all"), "none") == "all",
             redact=read("HEXR_REDACT", _choice("mask", "hash"), "mask"),
             sampler=read("OTEL_TRACES_SAMPLER", _choice(*_SAMPLERS), "parentbased_always_on"),
             ratio=read("OTEL_TRACES_SAMPLER_ARG", _ratio, 1.0),

@@ -147,6 +147,8 @@ class Change:
     """Whether an agent entered here is an invocation with a span of its own."""
     running: str | None = None
     """A framework's name of its agent: the role where nobody says one; an agent entered inside clears it, too."""
+    remote: Callable[[Invocation | None], Invocation] | None = None
+    """(the agent around) -> what stands for the agent of another process that asks for what is done inside."""
 
     def apply(self, caller: Caller) -> Caller:
         """The caller inside of the scope."""
@@ -171,12 +173,15 @@ def _made(change: Change) -> Scope:
     outer = current()
     caller = change.apply(NOBODY if outer is None else outer.caller)
     started = invoke(caller) if change.agent is not None and change.span and invoke is not None else None
-    invocation = started if started is not None else (None if outer is None else outer.invocation)
+    around = None if outer is None else outer.invocation
+    if started is None and change.remote is not None:
+        started = change.remote(around)
+    invocation = around if started is None else started
     entered = [] if started is None else started.entered
     if change.agent is not None or change.running is not None:
         return Scope(caller, invocation, outer, object(), entered, _name(change.running), guarded(_read) or ())
-    around = (None, ()) if outer is None else (outer.running, outer.outside)
-    return Scope(caller, invocation, outer, object(), entered, *around)
+    framework = (None, ()) if outer is None else (outer.running, outer.outside)
+    return Scope(caller, invocation, outer, object(), entered, *framework)
 
 
 def leave(scope: Scope | None, error: BaseException | None = None) -> None:

@@ -13,11 +13,12 @@ import wrapt
 
 from . import context
 from .call import Framework, Provider, Target
-from .drives import DRIVES, EITHER, Hook, Patch, Wrapped, Wrapper, roles
+from .drives import DRIVES, EITHER, Hook, Link, Patch, Wrapped, Wrapper, roles, wires
 from .frameworks import FRAMEWORKS
 from .guard import Breaker, guarded
 from .providers import PROVIDERS
 from .recorder import Recorder
+from .wires import WIRES, Wire
 
 
 class _Bound(wrapt.BoundFunctionWrapper):  # pyright: ignore[reportMissingTypeArgument]  (older wrapt has none)
@@ -53,10 +54,12 @@ patches: dict[str, Patch] = {}
 """Patched providers by name."""
 hooks: dict[str, Hook] = {}
 """Frameworks that say which of their agents is running, by name."""
+links: dict[str, Link] = {}
+"""Wires to other processes, by name."""
 
 
 def patch_module(module: ModuleType, recorder: Recorder, *, executed: bool = False) -> None:
-    """Patches what `module` defines of the targets of providers and frameworks; a second time does nothing.
+    """Patches what `module` defines of the targets of providers, frameworks and wires; a second time does nothing.
 
     Args:
         module: The module of a table.
@@ -69,6 +72,9 @@ def patch_module(module: ModuleType, recorder: Recorder, *, executed: bool = Fal
     for framework in FRAMEWORKS:
         if framework.module == module.__name__:
             _hook(framework, module, recorder, executed=executed)
+    for wire in WIRES:
+        if wire.module == module.__name__:
+            _link(wire, module, recorder, executed=executed)
 
 
 def _patch(provider: Provider, module: ModuleType, recorder: Recorder, *, executed: bool) -> None:
@@ -102,6 +108,29 @@ def _hook(framework: Framework, module: ModuleType, recorder: Recorder, *, execu
         _set_readers()
 
 
+def _link(wire: Wire, module: ModuleType, recorder: Recorder, *, executed: bool) -> None:
+    link = links.get(wire.name)
+    if link is None:
+        link = links[wire.name] = Link(wire=wire)
+        link.breaker = Breaker(partial(_break, link, recorder))
+    elif not executed or link.breaker is None:
+        return
+    for target in wire.targets:
+        if target.drive == "silence":
+            if not (recorder.config.native_spans or recorder.config.agent_spans):
+                guarded(_replace, module, target, link)
+        elif target.drive != "send" or recorder.config.propagate:
+            driven = partial(wires.DRIVES[target.drive], link, target, recorder)
+            guarded(_wrap, module, target, lambda original, driven=driven: driven(), link)
+
+
+def _replace(module: ModuleType, target: Target, link: Link) -> None:
+    original = getattr(module, target.name, None)
+    if original is not None:
+        setattr(module, target.name, wires.Silence(original))
+        link.originals.append((module, target.name, original))
+
+
 def _set_readers() -> None:
     """In the order of the list of frameworks, whatever was imported first."""
     known = [hooks[each.name] for each in FRAMEWORKS if each.name in hooks and hooks[each.name].breaker is not None]
@@ -110,26 +139,29 @@ def _set_readers() -> None:
         guarded(context.on_first)
 
 
-def patch_loaded(recorder: Recorder) -> None:
-    """Patches what was imported before us."""
-    for name in dict.fromkeys(table.module for table in (*PROVIDERS, *FRAMEWORKS)):
+def patch_loaded(recorder: Recorder, only: frozenset[str] | None = None) -> None:
+    """Patches what was imported before us; only these modules, if they are given."""
+    for name in dict.fromkeys(table.module for table in (*PROVIDERS, *FRAMEWORKS, *WIRES)):
         module = sys.modules.get(name)
         # Another thread may be executing it still: then its targets are not there yet, and the finder's turn comes.
+        if only is not None and name not in only:
+            continue
         if module is not None and not getattr(module.__spec__, "_initializing", False):
             patch_module(module, recorder)
 
 
 def unpatch() -> None:
     """Puts back the very same objects."""
-    for patch in (*hooks.values(), *patches.values()):
+    for patch in (*links.values(), *hooks.values(), *patches.values()):
         _restore(patch)
         patch.breaker = None  # a call that is on its way into a wrapper finds that it is off
     patches.clear()
     hooks.clear()
+    links.clear()
     _set_readers()
 
 
-def _break(patch: Patch | Hook, recorder: Recorder) -> None:
+def _break(patch: Patch | Hook | Link, recorder: Recorder) -> None:
     """Takes one table's wrappers off for good: the program goes on with the SDK's own objects, unrecorded."""
     _restore(patch)
     patch.breaker = None

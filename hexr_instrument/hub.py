@@ -35,6 +35,7 @@ def recorder() -> Recorder | None:
                 context.base = started.scope()
             if config.delivers and config.signals:
                 signals.catch()
+            guarded(engine.patch_loaded, _recorder, frozenset(start.REQUESTS))
         context.invoke = _invoke
         context.parent = _recorder.parent
         if context.current() is not None:  # in a process that was started in a scope

@@ -11,8 +11,8 @@ from collections.abc import Callable
 from dataclasses import replace
 from typing import Any
 
+from opentelemetry import baggage, trace
 from opentelemetry import context as otel
-from opentelemetry import trace
 from opentelemetry.context import _SUPPRESS_INSTRUMENTATION_KEY
 from opentelemetry.trace import NonRecordingSpan, Span, SpanContext, SpanKind, Status, StatusCode, TraceFlags
 
@@ -224,10 +224,15 @@ class Recorder:
             Caller(
                 near.agent or around.agent or config.agent,
                 near.role or around.role or context.running() or config.role,
-                near.tenant or around.tenant or config.tenant,
+                near.tenant or around.tenant or config.tenant or self._asking_tenant(),
                 labels,
             )
         )
+
+    def _asking_tenant(self) -> str | None:
+        """The tenant in the baggage that an instrumentation of a server has read from the request; who trusts it says so."""
+        value = baggage.get_baggage(names.HEXR_TENANT) if self.config.trust_inbound else None
+        return (value.strip()[: context.LIMIT] or None) if isinstance(value, str) else None
 
     def finish(self, live: Live, error: BaseException | None) -> None:
         """Reads what came back, prices it and keeps the record."""

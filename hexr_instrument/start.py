@@ -40,6 +40,33 @@ FRAMEWORKS = (
     "smolagents.agents",
 )
 """The modules whose import has a framework say which agent is running: one line for each framework's table."""
+WIRES = (
+    "a2a.client.base_client",
+    "a2a.client.transports.jsonrpc",
+    "a2a.client.transports.rest",
+    "a2a.server.request_handlers.default_request_handler",
+    "a2a.server.request_handlers.default_request_handler_v2",
+    "a2a.utils.telemetry",
+    "mcp.client.sse",
+    "mcp.client.stdio",
+    "mcp.client.streamable_http",
+    "mcp.server._otel",
+    "mcp.server.lowlevel.server",
+    "mcp.server.stdio",
+    "mcp.shared.jsonrpc_dispatcher",
+    "mcp.shared.session",
+)
+"""The modules by which agents ask other processes: one line for each wire's table."""
+REQUESTS = (
+    "aiohttp.client_reqrep",
+    "httpcore._async.connection_pool",
+    "httpcore._sync.connection_pool",
+    "httpcore2._async.connection_pool",
+    "httpcore2._sync.connection_pool",
+    "opentelemetry.baggage.propagation",
+    "urllib3.connectionpool",
+)
+"""The same for requests of any kind: their import alone loads nothing, they are patched once something else has."""
 SERVERS = ("uvicorn.server",)
 """Servers that handle the signals before they import the program, and in the end hand them to what stood there before.
 """
@@ -54,7 +81,7 @@ CARRIERS = (
 )
 """Modules of the standard library through which work goes to other threads and processes."""
 CELERY = "celery.signals"
-WATCHED = frozenset((*MODULES, *FRAMEWORKS, *SERVERS, TRIO, *CARRIERS, CELERY))
+WATCHED = frozenset((*MODULES, *FRAMEWORKS, *WIRES, *REQUESTS, *SERVERS, TRIO, *CARRIERS, CELERY))
 
 
 class Finder:
@@ -115,6 +142,8 @@ class Loader:
 
 def loaded(module: "ModuleType") -> None:
     """Patches a module that has just been executed; a fault of ours must not fail the program's import."""
+    if module.__name__ in REQUESTS and "hexr_instrument.hub" not in sys.modules:
+        return  # it has its turn if something else loads the hub
     try:
         # Nothing is imported before a provider is; and where recording is off, nothing but the configuration.
         from hexr_instrument import config  # noqa: PLC0415

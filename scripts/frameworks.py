@@ -26,6 +26,28 @@ ROWS: dict[str, tuple[str, tuple[str, ...]]] = {
     "smolagents": ("test_smolagents.py", ("smolagents[openai]",)),
     "langgraph": ("test_langgraph.py", ("langgraph", "langchain", "langchain-anthropic", "langchain-openai")),
     "crewai": ("test_crewai.py", ("crewai[anthropic]",)),
+    "a2a": (
+        "../wires/test_a2a.py",
+        ("a2a-sdk[grpc,http-server]==1.*", "openai", "uvicorn"),
+    ),
+    "a2a-0.3": ("../wires/test_a2a_03.py", ("a2a-sdk[http-server]==0.3.*", "fastapi", "openai", "uvicorn")),
+    "mcp": ("../wires/test_mcp.py", ("mcp==2.*", "openai", "uvicorn")),
+    "mcp-1": ("../wires/test_mcp.py", ("mcp==1.*", "openai", "uvicorn")),
+    "http": (
+        "../wires/test_http.py",
+        (
+            "opentelemetry-instrumentation-fastapi",
+            "opentelemetry-instrumentation-flask",
+            "opentelemetry-instrumentation-httpx",
+            "opentelemetry-instrumentation-requests",
+            "fastapi",
+            "flask",
+            "httpx",
+            "openai",
+            "requests",
+            "uvicorn",
+        ),
+    ),
 }
 SMALL = ("openai-agents", "smolagents")
 """CI's: the lightest."""

@@ -29,13 +29,27 @@ RULES: dict[str, set[str]] = {
     "redact": {"call"},
     "imported": {"call", "frameworks", "guard", "providers", "start"},
     "settings": set(),
+    "traceparent": set(),
     "pricing": {"call", "settings"},
     "budgets": {"call", "settings"},
     "context": {"call", "guard"},
-    "carry": {"call", "carry", "config", "context", "guard", "hub", "start"},
+    "carry": {"call", "carry", "config", "context", "guard", "hub", "start", "traceparent"},
     "formats": {"call", "formats"},
     "providers": {"call", "formats", "providers"},
     "frameworks": {"call", "frameworks"},
+    "wires": {"call", "wires"},
+    "propagation": {
+        "call",
+        "context",
+        "live",
+        "names",
+        "opentelemetry.baggage",
+        "providers",
+        "recorder",
+        "traceparent",
+        "wires",
+        *OTEL_API,
+    },
     "content": {"call", "redact"},
     "telemetry": {"call", "names"},
     "events": {"names", "telemetry", "opentelemetry._logs", *OTEL_API},
@@ -108,11 +122,15 @@ RULES: dict[str, set[str]] = {
         "executions",
         "guard",
         "live",
+        "propagation",
         "recorder",
         "sessions",
         "streams",
+        "traceparent",
+        "wires",
+        *OTEL_API,
     },
-    "engine": {"call", "context", "drives", "frameworks", "guard", "providers", "recorder", "wrapt"},
+    "engine": {"call", "context", "drives", "frameworks", "guard", "providers", "recorder", "wires", "wrapt"},
     "provider": {"export", "metrics", "recorder", *OTEL_API},
     "hub": {
         "agents",
@@ -234,13 +252,15 @@ def test_start_imports_os_and_sys_only() -> None:
 
 
 def test_the_list_of_watched_modules_is_the_providers_own() -> None:
-    """The finder watches exactly the modules of the tables of providers and of frameworks."""
+    """The finder watches exactly the modules of the tables of providers, frameworks and wires."""
     from hexr_instrument.frameworks import FRAMEWORKS as TABLES
     from hexr_instrument.providers import PROVIDERS
-    from hexr_instrument.start import FRAMEWORKS, MODULES
+    from hexr_instrument.start import FRAMEWORKS, MODULES, REQUESTS, WIRES
+    from hexr_instrument.wires import WIRES as TO_OTHERS
 
     assert set(MODULES) == {provider.module for provider in PROVIDERS}
     assert set(FRAMEWORKS) == {framework.module for framework in TABLES}
+    assert {*WIRES, *REQUESTS} == {wire.module for wire in TO_OTHERS}
 
 
 def test_only_the_engine_knows_wrapt() -> None:
@@ -263,7 +283,7 @@ def test_attribute_names_are_spelt_once() -> None:
 def test_pure_rooms_stay_pure() -> None:
     """Formats and tables have no try, no logging, no environment, and import no SDK."""
     for path in FILES:
-        if room(path) in ("formats", "frameworks", "providers"):
+        if room(path) in ("formats", "frameworks", "providers", "wires"):
             tree = ast.parse(path.read_text())
             assert not [node for node in ast.walk(tree) if isinstance(node, ast.Try)], path.name
             assert not {"os", "logging"} & imports(path), path.name
@@ -306,8 +326,8 @@ def test_the_engine_has_no_providers_name_in_it() -> None:
 
 
 def test_provider_tables_stay_small() -> None:
-    """A provider or a framework is a table of at most 120 lines."""
-    for path in sorted([*(PACKAGE / "providers").glob("*.py"), *(PACKAGE / "frameworks").glob("*.py")]):
+    """A provider, a framework or a wire is a table of at most 120 lines."""
+    for path in (each for each in FILES if room(each) in ("providers", "frameworks", "wires")):
         assert len(path.read_text().splitlines()) <= 120, path.name
 
 

@@ -2,18 +2,16 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any
 
-from .. import context
+from .. import context, traceparent
 from ..call import Caller, mapping
 from ..context import LIMIT, Scope
 from ..guard import guarded
+from ..traceparent import Span
 
-Span = tuple[int, int, bool]
-"""Trace id, span id, whether sampled."""
 FIELDS = ("agent", "role", "tenant")
 
 
@@ -82,7 +80,7 @@ def said(ticket: Ticket) -> dict[str, Any]:
     if caller.labels:
         found["labels"] = dict(caller.labels)
     if span is not None:
-        found["parent"] = f"00-{span[0]:032x}-{span[1]:016x}-{span[2]:02x}"
+        found["parent"] = traceparent.write(span)
     return found
 
 
@@ -94,14 +92,9 @@ def heard(said: Any) -> Ticket | None:
     labels = mapping(fields.get("labels")).items()
     pairs = sorted((name, value) for name, value in labels if _name(name) and _name(value))
     agent, role, tenant = (_name(fields.get(name)) for name in FIELDS)
-    return Ticket(Caller(agent, role, tenant, tuple(pairs)), _span(fields.get("parent")), _name(fields.get("running")))
+    parent = traceparent.read(fields.get("parent"))
+    return Ticket(Caller(agent, role, tenant, tuple(pairs)), parent, _name(fields.get("running")))
 
 
 def _name(value: Any) -> str | None:
     return value[:LIMIT] or None if isinstance(value, str) else None
-
-
-def _span(header: Any) -> Span | None:
-    match = re.fullmatch(r"00-([0-9a-f]{32})-([0-9a-f]{16})-([0-9a-f]{2})", header if isinstance(header, str) else "")
-    found = None if match is None else (int(match[1], 16), int(match[2], 16), bool(int(match[3], 16) & 1))
-    return found if found is not None and found[0] and found[1] else None

@@ -6,10 +6,10 @@ from collections.abc import Callable
 
 from ..call import Target
 from ..recorder import Recorder
-from . import calls, connections, roles, tools
-from .patch import Hook, Patch, Wrapped, Wrapper
+from . import calls, connections, roles, tools, wires
+from .patch import Hook, Link, Patch, Wrapped, Wrapper
 
-__all__ = ["DRIVES", "EITHER", "Hook", "Patch", "Wrapped", "Wrapper", "roles"]
+__all__ = ["DRIVES", "EITHER", "Hook", "Link", "Patch", "Wrapped", "Wrapper", "roles", "wires"]
 
 DRIVES: dict[str, Callable[[Patch, Target, Recorder], Wrapper]] = {
     "call": calls.call,

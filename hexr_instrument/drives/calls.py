@@ -10,6 +10,7 @@ from ..budgets import BudgetExceeded
 from ..call import REGISTRATION, Provider, Target, mapping
 from ..guard import attempt, guarded, undo
 from ..live import CURRENT, Live
+from ..propagation import Apart
 from ..recorder import Recorder
 from .patch import Patch, Wrapper
 
@@ -71,7 +72,8 @@ def call(patch: Patch, target: Target, recorder: Recorder) -> Wrapper:
         if isinstance(live, BudgetExceeded):  # on purpose, and outside of every guard: nothing is sent
             raise live
         if live is None:
-            return wrapped(*args, **kwargs)
+            with Apart():
+                return wrapped(*args, **kwargs)
         guarded(recorder.enter, live)
         args, kwargs = live.amended or (args, kwargs)
         try:
@@ -95,7 +97,8 @@ def acall(patch: Patch, target: Target, recorder: Recorder) -> Wrapper:
         if isinstance(live, BudgetExceeded):  # on purpose, and outside of every guard: nothing is sent
             raise live
         if live is None:
-            return await wrapped(*args, **kwargs)
+            with Apart():
+                return await wrapped(*args, **kwargs)
         guarded(recorder.enter, live)
         args, kwargs = live.amended or (args, kwargs)
         try:

@@ -8,6 +8,7 @@ from typing import Any
 
 from ..call import Framework, Provider
 from ..guard import Breaker
+from ..wires import Wire
 
 Wrapper = Callable[[Callable[..., Any], Any, tuple[Any, ...], dict[str, Any]], Any]
 """(wrapped, instance, args, kwargs) -> what the wrapped function returns, as wrapt calls it."""
@@ -48,3 +49,15 @@ class Hook(Wrapped):
     def name(self) -> str:
         """The table's."""
         return self.framework.name
+
+
+@dataclass(slots=True)
+class Link(Wrapped):
+    """One wire to other processes."""
+
+    wire: Wire = field(kw_only=True)
+
+    @property
+    def name(self) -> str:
+        """The table's."""
+        return self.wire.name
