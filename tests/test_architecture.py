@@ -74,7 +74,9 @@ RULES: dict[str, set[str]] = {
         "requests",
         "telemetry",
     },
+    "adopted": {"names", *OTEL_API},
     "recorder": {
+        "adopted",
         "health",
         "budgets",
         "call",
@@ -98,9 +100,11 @@ RULES: dict[str, set[str]] = {
     "agents": {"call", "context", "guard", "names", "recorder", "telemetry", *OTEL_API},
     "owed": {"call", "private"},
     "streams": {"guard", "live"},
+    "accounts": {"budgets", "call", "context", "guard", "owed", "recorder"},
     "sessions": {"budgets", "call", "guard", "live", "recorder"},
     "executions": {"call", "content", "context", "guard", "names", "recorder", "telemetry", *OTEL_API},
     "drives": {
+        "accounts",
         "budgets",
         "call",
         "context",
