@@ -322,7 +322,9 @@ class Target:
     """`call`, `acall`, `stream`, `astream` (the billed request), `feed` (a parsed body or event), `mute` (a span that
     the SDK emits for the same request), `tool` (a run of a tool, sync or async alike), `untraced` (a span that the SDK
     emits for such a run), `role` (a run of an agent by a framework, of any kind of function). Of a long connection (`sessions.py`), sync or async alike: `open` (returns it),
-    `connect` (returns a context manager of `contextlib` that enters it), `ask` (sends a message), `receive` (returns a message), `watch` (waits for one), `leave` (closes it)."""
+    `connect` (returns a context manager of `contextlib` that enters it), `ask` (sends a message), `receive` (returns a message), `watch` (waits for one), `leave` (closes it).
+    Of a program that calls the models itself (`accounts.py`): `order` (sends it a message, awaited), `statements`
+    (returns its messages as an asynchronous iterator)."""
     parameters: tuple[str, ...] = ()
     """Names that the signature must have; otherwise the target stays as it is, and its patch says why."""
     optional: bool = False
@@ -419,10 +421,13 @@ class Provider:
     direct: Direct | None = None
     turn: Callable[[Any], Turn | None] | None = None
     """Message received on a long connection -> the call it belongs to, or None. `request` then reads a message that is
-    sent (None if it asks for nothing) or the first one received of a call that nobody asked for."""
+    sent (None if it asks for nothing) or the first one received of a call that nobody asked for. Of a program that
+    calls the models itself: `last` for a statement of what it has spent, `begins` where it counts anew, or None."""
     told: Callable[[list[Any], Any, str], None] | None = None
     """(messages so far, `{"args", "kwargs"}` of what is sent on a long connection and asks for nothing by itself, the
     target's name): adds what that tells the model, for the content of the next answer's request."""
+    role: Callable[[Any], str | None] | None = None
+    """Program -> the name of the agent that it runs, for calls without a role."""
     tools: Tools | None = None
     """For a table whose targets run tools."""
 

@@ -32,6 +32,10 @@ class Keeper(Protocol):
         """Reads what came back and keeps the record."""
         ...
 
+    def foretell(self, live: Live) -> None:
+        """Adds what a stream has come to to its adopted span."""
+        ...
+
 
 class Live:
     """A call that has started and not yet ended."""
@@ -40,6 +44,7 @@ class Live:
         "__weakref__",
         "_ended",
         "_lock",
+        "adopted",
         "amended",
         "breaker",
         "call",
@@ -62,6 +67,8 @@ class Live:
         self.call = call
         self.span = span
         """The span of the program's own provider, whose pipeline delivers it; None where the record is exported."""
+        self.adopted = False
+        """Whether that span is another hand's, which will end it."""
         self.invocation = invocation
         self.clock = time.perf_counter_ns()
         self.entered: list[tuple[Callable[[Any], Any], Any]] = []
@@ -114,6 +121,8 @@ class Live:
                 self.gaps.append(now - self.chunk_at)
             self.chunk_at = now
         call.payload = wire.fold(call.payload, data)
+        if self.adopted and wire.finished(call.payload):
+            guarded(self.recorder.foretell, self)
         if call.content is not None and wire.content is not None:
             call.heard = guarded(self._hear, wire.content, data) or call.heard
 

@@ -16,7 +16,7 @@ from opentelemetry import context as otel
 from opentelemetry.context import _SUPPRESS_INSTRUMENTATION_KEY
 from opentelemetry.trace import NonRecordingSpan, Span, SpanContext, SpanKind, Status, StatusCode, TraceFlags
 
-from . import budgets, content, context, guard, health, names, pricing, private, telemetry
+from . import adopted, budgets, content, context, guard, health, names, pricing, private, telemetry
 from .call import Call, Caller, Request, Response
 from .config import Config
 from .guard import attempt, guarded, say
@@ -163,13 +163,11 @@ class Recorder:
         if request.model is not None:
             request.model = self.redact.model(request.model)  # a span's name has it
         if origin is None:
-            scope = context.current()
-            invocation = None if scope is None else scope.invocation
-            if invocation is not None:
-                invocation.turn(billed=request.billing == "call")
-            origin = Origin(self.caller(registered, scope), self.parent(), request.model, invocation)
+            origin = self.here(request, registered)
             around = None
+            theirs = adopted.around(request.operation) if request.billing == "call" else None
         else:
+            theirs = None
             around = otel.Context()
             if origin.parent is not None:
                 around = trace.set_span_in_context(ids_only(origin.parent), around)
@@ -177,9 +175,11 @@ class Recorder:
         # A call that an exporter makes is billed like any other, but a span of it would be exported by another call.
         suppressed = bool(otel.get_value(_SUPPRESS_INSTRUMENTATION_KEY))
         tracer = None if suppressed or request.billing in ("quiet", "job", "owed") else self.their_tracer()
-        span: Span | None = None
+        span: Span | None = theirs
         start = start or time.time_ns()
-        if tracer is not None:
+        if theirs is not None:
+            trace_id, span_id, sampled, parent = adopted.ids(theirs)
+        elif tracer is not None:
             fields = {"kind": "call", "op": request.operation, "provider": request.provider, "model": request.model}
             fields |= {"host": request.host, "port": request.port, "stream": request.stream or None}
             fields |= telemetry.of_caller(caller)
@@ -200,9 +200,18 @@ class Recorder:
         call = Call(request, caller, trace_id, span_id, parent[1] if parent else None, sampled, start)
         body, request.body = request.body, None
         live = Live(self, call, span, origin.invocation)
+        live.adopted = theirs is not None
         if self.config.content != _NO_CONTENT and not live.quiet and self.captures(call, span):
             call.content = guarded(content.asked, request.format, body, self.config.content_limit) or {}
         return live
+
+    def here(self, request: Request, registered: Caller | None) -> Origin:
+        """Where a call that is made here belongs."""
+        scope = context.current()
+        invocation = None if scope is None else scope.invocation
+        if invocation is not None:
+            invocation.turn(billed=request.billing == "call")
+        return Origin(self.caller(registered, scope), self.parent(), request.model, invocation)
 
     def enter(self, live: Live) -> None:
         """Makes a call the current one of this context, until `undo(live.entered)`."""
@@ -284,11 +293,22 @@ class Recorder:
         self.worker.metrics.measure(record, live.gaps)
         if live.invocation is not None and not fetched:
             live.invocation.add(call)
-        if live.span is not None:
+        if live.span is not None and live.adopted:
+            adopted.told(live.span, {**telemetry.attributes(record), **(texts or {})})
+        elif live.span is not None:
             live.span.set_attributes({**telemetry.attributes(record), **(texts or {})})
             if call.error is not None:
                 live.span.set_status(Status(StatusCode.ERROR))
             live.span.end(call.end)
+
+    def foretell(self, live: Live) -> None:
+        """Adds what a stream has come to to its adopted span, which may be ended before the stream has been read."""
+        call = replace(live.call, end=live.call.start + time.perf_counter_ns() - live.clock)
+        call.response = call.request.format.response(call.payload)
+        call.response.service_tier = call.response.service_tier or call.request.tier
+        price(call)
+        if live.span is not None:
+            adopted.told(live.span, telemetry.attributes(self.redact.record(telemetry.of_call(call))))
 
     # -- what is billed later
 

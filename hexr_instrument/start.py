@@ -17,6 +17,7 @@ MODULES = (
     "openai.resources.responses.responses",
     "openai.resources.beta.responses.responses",
     "anthropic._base_client",
+    "claude_agent_sdk._internal.transport.subprocess_cli",
     "google.genai.models",
     "google.genai.batches",
     "google.genai.files",
@@ -30,11 +31,17 @@ MODULES = (
 )
 """The modules whose import loads the engine: one line for each provider's table."""
 FRAMEWORKS = (
+    "ag2.agent",
     "agents.run",
     "agents.run_internal.run_loop",
+    "autogen.agentchat.conversable_agent",
+    "autogen_agentchat.agents",
+    "autogen_agentchat.teams",
     "crewai",
+    "google.adk.agents.base_agent",
     "langchain_core.runnables.config",
     "langgraph.pregel",
+    "llama_index.core.agent.workflow",
     "pydantic_ai._run_context",
     "pydantic_ai.toolsets.function",
     "smolagents.agents",

@@ -25,6 +25,14 @@ ROWS: dict[str, tuple[str, tuple[str, ...]]] = {
     "pydantic-ai": ("test_pydantic_ai.py", ("pydantic-ai-slim[anthropic,google,openai]",)),
     "smolagents": ("test_smolagents.py", ("smolagents[openai]",)),
     "langgraph": ("test_langgraph.py", ("langgraph", "langchain", "langchain-anthropic", "langchain-openai")),
+    "llamaindex": ("test_llamaindex.py", ("llama-index-core", "llama-index-llms-openai")),
+    "autogen": ("test_autogen.py", ("autogen-agentchat", "autogen-ext[openai]")),
+    "autogen-0.4": ("test_autogen.py", ("autogen-agentchat==0.4.9.3", "autogen-ext[openai]==0.4.9.3", "openai<2")),
+    "ag2": ("test_ag2.py", ("ag2[openai]",)),
+    "ag2-0": ("test_ag2_conversable.py", ("ag2[openai]<1", "openai<2")),
+    "adk": ("test_adk.py", ("google-adk",)),
+    # Its wheel carries Claude Code itself, nearly 400 MB; the tests bring a program of their own.
+    "claude-agent-sdk": ("test_claude_agent_sdk.py", ("claude-agent-sdk", "--no-binary=claude-agent-sdk")),
     "crewai": ("test_crewai.py", ("crewai[anthropic]",)),
     "a2a": (
         "../wires/test_a2a.py",

@@ -49,6 +49,7 @@ OUR_LABELS = {"hexr.llm.budget.name": "string", "hexr.metric.label": "string"}
 UNSAID = {
     "realtime": {"gen_ai.response.model"},
     "runs": {"gen_ai.request.model", "gen_ai.response.finish_reasons"},
+    "agent_result": {"gen_ai.request.model", "server.address"},
     "batches": {"gen_ai.request.model", "gen_ai.response.finish_reasons", "gen_ai.response.model"},
 }
 """What the conventions expect and a provider does not say, by format of the record."""

@@ -88,7 +88,9 @@ RULES: dict[str, set[str]] = {
         "requests",
         "telemetry",
     },
+    "adopted": {"names", *OTEL_API},
     "recorder": {
+        "adopted",
         "health",
         "budgets",
         "call",
@@ -112,9 +114,11 @@ RULES: dict[str, set[str]] = {
     "agents": {"call", "context", "guard", "names", "recorder", "telemetry", *OTEL_API},
     "owed": {"call", "private"},
     "streams": {"guard", "live"},
+    "accounts": {"budgets", "call", "context", "guard", "owed", "recorder"},
     "sessions": {"budgets", "call", "guard", "live", "recorder"},
     "executions": {"call", "content", "context", "guard", "names", "recorder", "telemetry", *OTEL_API},
     "drives": {
+        "accounts",
         "budgets",
         "call",
         "context",

@@ -19,6 +19,7 @@ import pytest
 
 from hexr_instrument import pricing, telemetry
 from hexr_instrument.call import USD, Call, Caller, Format, Request
+from hexr_instrument.formats.agent_result import AGENT_RESULT
 from hexr_instrument.formats.audio import SPEECH, TRANSCRIPTIONS
 from hexr_instrument.formats.batches import BATCHES
 from hexr_instrument.formats.chat import CHAT
@@ -40,6 +41,7 @@ from hexr_instrument.formats.videos import VIDEOS
 from hexr_instrument.recorder import price
 
 FORMATS: dict[str, Format] = {
+    "agent_result": AGENT_RESULT,
     "chat": CHAT,
     "completions": COMPLETIONS,
     "embeddings": EMBEDDINGS,

@@ -6,7 +6,7 @@ from collections.abc import Callable
 
 from ..call import Target
 from ..recorder import Recorder
-from . import calls, connections, roles, tools, wires
+from . import accounts, calls, connections, roles, tools, wires
 from .patch import Hook, Link, Patch, Wrapped, Wrapper
 
 __all__ = ["DRIVES", "EITHER", "Hook", "Link", "Patch", "Wrapped", "Wrapper", "roles", "wires"]
@@ -28,6 +28,8 @@ DRIVES: dict[str, Callable[[Patch, Target, Recorder], Wrapper]] = {
     "watch": connections.watch,
     "awatch": connections.awatch,
     "leave": connections.leave,
+    "order": accounts.order,
+    "statements": accounts.statements,
     "tool": tools.tool,
     "atool": tools.atool,
     "untraced": tools.untraced,

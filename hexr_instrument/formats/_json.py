@@ -48,14 +48,15 @@ def stated_cost(usage: Any) -> int | None:
     if ticks is not None:
         return ticks * _TICK if ticks < 10**16 else None
     charged = pick(usage, "cost")
-    cost = _dollars(charged if type(charged) is not dict else pick(charged, "total_cost"))
+    cost = dollars(charged if type(charged) is not dict else pick(charged, "total_cost"))
     if cost is not None and pick(usage, "is_byok") is True:
-        upstream = _dollars(pick(usage, "cost_details", "upstream_inference_cost"))
+        upstream = dollars(pick(usage, "cost_details", "upstream_inference_cost"))
         return None if upstream is None else cost + upstream
     return cost
 
 
-def _dollars(value: Any) -> int | None:
+def dollars(value: Any) -> int | None:
+    """An amount in USD as 1e-12 USD; None for what is no amount of a call."""
     if type(value) in (int, float) and 0 <= value < 1_000_000:
         return round(value * USD)
     return None

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from ..call import Provider
 from .anthropic import ANTHROPIC
+from .claude_agent import CLAUDE_AGENT
 from .google import GOOGLE
 from .google_batches import GOOGLE_BATCHES, GOOGLE_FILES
 from .google_interactions import GOOGLE_INTERACTIONS, GOOGLE_INTERACTIONS_1
@@ -16,6 +17,7 @@ PROVIDERS: tuple[Provider, ...] = (
     OPENAI,
     *SOCKETS,
     ANTHROPIC,
+    CLAUDE_AGENT,
     GOOGLE,
     GOOGLE_BATCHES,
     GOOGLE_FILES,

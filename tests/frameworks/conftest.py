@@ -12,15 +12,27 @@ from support import Done, Run
 from hexr_instrument.demo.providers import ProviderServer
 
 NEEDS = {
+    "test_adk.py": "google.adk",
+    "test_ag2.py": "ag2",
+    "test_ag2_conversable.py": "autogen",
+    "test_autogen.py": "autogen_agentchat",
+    "test_claude_agent_sdk.py": "claude_agent_sdk",
     "test_crewai.py": "crewai",
     "test_langgraph.py": "langgraph",
+    "test_llamaindex.py": "llama_index",
     "test_openai_agents.py": "agents",
     "test_pydantic_ai.py": "pydantic_ai",
     "test_smolagents.py": "smolagents",
 }
 """File of tests -> the module without which it is left out: `make frameworks` has an environment for each."""
 
-collect_ignore = [file for file, module in NEEDS.items() if importlib.util.find_spec(module) is None]
+
+def _installed(module: str) -> bool:
+    package, _, rest = module.partition(".")
+    return importlib.util.find_spec(package) is not None and (not rest or importlib.util.find_spec(module) is not None)
+
+
+collect_ignore = [file for file, module in NEEDS.items() if not _installed(module)]
 
 Spent = Counter[tuple[str | None, str]]
 """(role, requested model) -> number of calls."""
