@@ -172,16 +172,16 @@ def _made(change: Change) -> Scope:
         guarded(on_first)
     outer = current()
     caller = change.apply(NOBODY if outer is None else outer.caller)
-    started = invoke(caller) if change.agent is not None and change.span and invoke is not None else None
+    framework = (None, ()) if outer is None else (outer.running, outer.outside)
+    if change.agent is not None or change.running is not None:
+        framework = _name(change.running), guarded(_read) or ()
+    # Last: what starts here has changed the context, and only a scope puts that back.
     around = None if outer is None else outer.invocation
+    started = invoke(caller) if change.agent is not None and change.span and invoke is not None else None
     if started is None and change.remote is not None:
         started = change.remote(around)
-    invocation = around if started is None else started
     entered = [] if started is None else started.entered
-    if change.agent is not None or change.running is not None:
-        return Scope(caller, invocation, outer, object(), entered, _name(change.running), guarded(_read) or ())
-    framework = (None, ()) if outer is None else (outer.running, outer.outside)
-    return Scope(caller, invocation, outer, object(), entered, *framework)
+    return Scope(caller, around if started is None else started, outer, object(), entered, *framework)
 
 
 def leave(scope: Scope | None, error: BaseException | None = None) -> None:

@@ -153,12 +153,12 @@ def patch_loaded(recorder: Recorder, only: frozenset[str] | None = None) -> None
 def unpatch() -> None:
     """Puts back the very same objects."""
     for patch in (*links.values(), *hooks.values(), *patches.values()):
-        _restore(patch)
+        guarded(_restore, patch)
         patch.breaker = None  # a call that is on its way into a wrapper finds that it is off
     patches.clear()
     hooks.clear()
     links.clear()
-    _set_readers()
+    guarded(_set_readers)
 
 
 def _break(patch: Patch | Hook | Link, recorder: Recorder) -> None:
