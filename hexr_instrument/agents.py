@@ -38,12 +38,14 @@ class Invocation:
         self._outer = None if scope is None else scope.invocation
         if self._outer is not None:
             self._outer.turn()
-        before = otel.get_current()
         self.entered: list[tuple[Any, Any]] = []
         """What puts back the context that it was entered in, whatever else fails."""
         self._open(recorder.parent(), None)
-        if recorder.shares_context():
-            self.entered.append((otel.attach, before))
+
+    def enter(self) -> None:
+        """Makes its span the current one of this context, if spans of ours share the program's."""
+        if self._recorder.shares_context():
+            self.entered.append((otel.attach, otel.get_current()))
             otel.attach(self._around())
 
     def _open(self, parent: tuple[int, int, bool] | None, last: tuple[int, int, bool] | None) -> None:

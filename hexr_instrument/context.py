@@ -34,6 +34,10 @@ class Invocation(Protocol):
         """What puts back the context that it was entered in."""
         ...
 
+    def enter(self) -> None:
+        """Makes its span the current one of this context; `entered` puts back what was."""
+        ...
+
     def turn(self, *, billed: bool = False) -> None:
         """Lets a span that has lasted long enough give way to the next one.
 
@@ -175,13 +179,14 @@ def _made(change: Change) -> Scope:
     framework = (None, ()) if outer is None else (outer.running, outer.outside)
     if change.agent is not None or change.running is not None:
         framework = _name(change.running), guarded(_read) or ()
-    # Last: what starts here has changed the context, and only a scope puts that back.
     around = None if outer is None else outer.invocation
     started = invoke(caller) if change.agent is not None and change.span and invoke is not None else None
     if started is None and change.remote is not None:
         started = change.remote(around)
-    entered = [] if started is None else started.entered
-    return Scope(caller, around if started is None else started, outer, object(), entered, *framework)
+    if started is None:
+        return Scope(caller, around, outer, object(), [], *framework)
+    guarded(started.enter)
+    return Scope(caller, started, outer, object(), started.entered, *framework)
 
 
 def leave(scope: Scope | None, error: BaseException | None = None) -> None:

@@ -136,7 +136,6 @@ OPENAI = {
 OPENAI_API_TYPES = frozenset({"chat_completions", "responses"})
 
 
-TOKEN_TYPE = "gen_ai.token.type"  # noqa: S105  (no password)
 MODALITY = "gen_ai.token.modality"
 BUDGET = "hexr.llm.budget.name"
 FOLDED_LABEL = "hexr.metric.label"

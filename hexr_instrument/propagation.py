@@ -119,7 +119,7 @@ class Remote:
     """The span of the side that asked, where an agent's own would be: what is done for it here is under it."""
 
     def __init__(self, recorder: Recorder, span: Span, state: object, around: Invocation | None) -> None:
-        """Enters the context of that span, if spans of ours share the program's context.
+        """Knows that span; `enter` makes it the current one.
 
         Args:
             recorder: Where the calls are begun.
@@ -130,9 +130,13 @@ class Remote:
         self.span = span
         self.entered: list[tuple[Any, Any]] = []
         self._around: Any = around
-        here = trace.get_current_span().get_span_context()
+        self._recorder, self._state = recorder, state
+
+    def enter(self) -> None:
+        """Makes that span the current one of this context, if spans of ours share the program's."""
+        here, span, state = trace.get_current_span().get_span_context(), self.span, self._state
         # A server span of another instrumentation is in that trace already, and nearer.
-        if recorder.shares_context() and here.trace_id != span[0]:
+        if self._recorder.shares_context() and here.trace_id != span[0]:
             self.entered.append((otel.attach, otel.get_current()))
             states = TraceState.from_header([state]) if isinstance(state, str) else None
             flags = TraceFlags(TraceFlags.SAMPLED if span[2] else TraceFlags.DEFAULT)

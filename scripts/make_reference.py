@@ -11,9 +11,9 @@ from typing import Any
 
 import hexr_instrument
 from hexr_instrument import names
-from hexr_instrument.config import VARIABLES
 from hexr_instrument.direct import AsyncLLMStream, LLMResponse, LLMStream
 from hexr_instrument.llm import HexrLLM
+from hexr_instrument.variables import VARIABLES
 
 PAGE = Path(__file__).resolve().parent.parent / "docs" / "reference.md"
 SCOPES = ("hexr_agent", "hexr_role", "hexr_tenant", "hexr_labels")

@@ -26,17 +26,8 @@ OUTCOME = ROOT / "docs" / "versions.json"
 SDKS = ("openai", "anthropic", "google-genai")
 TESTS = ("test_wire.py", "test_main_path.py", "test_who.py", "test_content.py", "test_content_surfaces.py", "test_gemini.py",
          "test_rows.py", "test_rows_others.py")  # fmt: skip
-SMALL_TESTS = (
-    "test_surfaces.py",
-    "test_openai.py",
-    "test_main_path.py",
-    "test_who.py",
-    "test_boot.py",
-    "test_launch.py",
-    "test_delivery.py",
-    "test_tracer_providers.py",
-)
-"""CI's part: the SDKs' surfaces, and what depends on the Python."""
+SDK_TESTS = ("test_surfaces.py", "test_openai.py", "test_main_path.py")
+PYTHON_TESTS = ("test_who.py", "test_boot.py", "test_launch.py", "test_delivery.py", "test_tracer_providers.py")
 SURFACES = ("test_a_surface_is", "test_what_is_made_is")
 """Tests that are one surface each: `scripts/surfaces.py` shows which of them passed with which versions."""
 LACKING = "not in this version"
@@ -55,7 +46,8 @@ ROWS: dict[str, tuple[str, tuple[str, str, str], tuple[str, ...]]] = {
 # The oldest openai and anthropic hand httpx what 0.28 took away, and the oldest google-genai asks for 0.28, though it
 # works without: no resolver puts them together, so this one is installed without its requirements, which follow.
 ALONE = {"oldest": ("google-genai", ("google-auth", "requests", "websockets"))}
-SMALL = ("oldest", "second", "newest")
+SMALL = {"oldest": SDK_TESTS + PYTHON_TESTS, "second": SDK_TESTS, "newest": SDK_TESTS + PYTHON_TESTS}
+"""CI's part: the SDKs' surfaces on each of these rows, and what depends on the Python on the oldest and the newest."""
 
 
 def surfaces() -> tuple[str, ...]:
@@ -110,7 +102,7 @@ def run(name: str, python: str, *, keep: bool, small: bool) -> dict[str, Any]:
     listed = f"import importlib.metadata as m, platform; print(platform.python_version(), *map(m.version, {SDKS}))"
     python_version, *installed = subprocess.check_output([bin_, "-c", listed], text=True).split()
     flags = ["-q", "-p", "no:cacheprovider", "-n", os.environ.get("MATRIX_WORKERS", "2"), f"--junitxml={report}"]
-    chosen = [f"tests/{each}" for each in SMALL_TESTS] if small else tests()
+    chosen = [f"tests/{each}" for each in SMALL[name]] if small else tests()
     done = subprocess.run(
         [bin_, "-m", "pytest", *flags, *chosen], check=False, cwd=ROOT, capture_output=True, text=True
     )

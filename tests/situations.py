@@ -470,7 +470,9 @@ SITUATIONS = (
         82,
         "the local page: `Host: evil.com`, cross-origin POST, hostile model output",
         "403; 403; inert; loopback only",
-        reason="there is no local page in this version",
+        "dashboard::a_rebound_name_is_refused dashboard::other_sites_are_refused"
+        " dashboard::the_page_is_listening_on_loopback_alone"
+        " dashboard::the_page_has_no_script_of_its_own_and_makes_no_markup_of_data",
     ),
     Situation(
         83,

@@ -632,7 +632,8 @@ def test_switched_off_is_off(variable: str) -> None:
     pytest.importorskip("openai")
     name, _, value = variable.partition("=")
     done = start("-c", OFF, **{name: value})
-    ours = ["hexr_instrument", "hexr_instrument.config", "hexr_instrument.private", "hexr_instrument.start"]
+    rooms = ("config", "endpoints", "private", "start", "values")
+    ours = ["hexr_instrument", *(f"hexr_instrument.{room}" for room in rooms)]
     assert seen(done) == (0, f"True False 1 False\n{ours}\n", "")
 
 

@@ -12,7 +12,9 @@ import pytest
 from support import Run
 
 from hexr_instrument import config
-from hexr_instrument.config import VARIABLES, Config, ConfigError, default_store, seconds
+from hexr_instrument.config import Config, default_store
+from hexr_instrument.values import ConfigError, seconds
+from hexr_instrument.variables import VARIABLES
 
 DEFAULTS = Config.from_env({})
 ENDPOINT = {"OTEL_EXPORTER_OTLP_ENDPOINT": "http://localhost:4318"}

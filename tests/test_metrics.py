@@ -13,12 +13,13 @@ import pytest
 from support import Run
 
 from hexr_instrument import names
-from hexr_instrument.config import METRIC_LABELS, Config
+from hexr_instrument.config import Config
 from hexr_instrument.demo.otlp import Point
 from hexr_instrument.demo.providers import ProviderServer
 from hexr_instrument.demo.receiver import OtlpReceiver
 from hexr_instrument.journal import Journal
 from hexr_instrument.metrics import points
+from hexr_instrument.values import METRIC_LABELS
 from hexr_instrument.worker import Worker
 
 CREW = """

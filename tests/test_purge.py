@@ -155,11 +155,12 @@ def test_a_purge_beside_writers_loses_none_of_theirs(tmp_path: Path) -> None:
     assert len(ids(store)) == len(set(ids(store))) == 2000
 
 
-def test_a_reader_in_the_way_is_said(shop: Shop) -> None:
+def test_a_reader_in_the_way_is_said(shop: Shop, monkeypatch: pytest.MonkeyPatch) -> None:
     """Where the file cannot be rewritten now, the calls are gone from it all the same, and the next purge rewrites."""
     import sqlite3
 
     shop.costs()
+    monkeypatch.setattr("hexr_instrument.store.file._BUSY", 1)  # seconds to wait for it, instead of thirty
     reader = sqlite3.connect(shop.directory / "hexr.db", isolation_level=None)
     reader.execute("BEGIN")
     reader.execute("SELECT count(*) FROM calls").fetchone()

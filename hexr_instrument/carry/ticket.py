@@ -46,6 +46,9 @@ class Elsewhere:
     span: Span
     entered: list[tuple[Callable[[Any], Any], Any]] = field(default_factory=list[tuple[Callable[[Any], Any], Any]])
 
+    def enter(self) -> None:
+        """The context is the new thread's or process's own already."""
+
     def turn(self, *, billed: bool = False) -> None:
         """Rolls over where it runs."""
 
