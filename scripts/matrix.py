@@ -101,7 +101,7 @@ def run(name: str, python: str, *, keep: bool, small: bool) -> dict[str, Any]:
     report.unlink(missing_ok=True)
     listed = f"import importlib.metadata as m, platform; print(platform.python_version(), *map(m.version, {SDKS}))"
     python_version, *installed = subprocess.check_output([bin_, "-c", listed], text=True).split()
-    flags = ["-q", "-p", "no:cacheprovider", "-n", os.environ.get("MATRIX_WORKERS", "2"), f"--junitxml={report}"]
+    flags = ["-q", "-p", "no:cacheprovider", "-n", os.environ.get("MATRIX_WORKERS", "auto"), f"--junitxml={report}"]
     chosen = [f"tests/{each}" for each in SMALL[name]] if small else tests()
     done = subprocess.run(
         [bin_, "-m", "pytest", *flags, *chosen], check=False, cwd=ROOT, capture_output=True, text=True
