@@ -12,6 +12,7 @@ import pytest
 from semconv import noted
 from support import Done, Run, clean_environment
 
+from hexr_instrument import guard
 from hexr_instrument.demo import otlp
 from hexr_instrument.demo.providers import ProviderServer
 from hexr_instrument.demo.receiver import OtlpReceiver
@@ -32,6 +33,12 @@ otlp.spans = _noting(otlp.spans, noted.spans)
 otlp.points = _noting(otlp.points, noted.points)
 otlp.logs = _noting(otlp.logs, noted.logs)
 Recorder.keep = _noting(Recorder.keep, noted.records)  # type: ignore[method-assign]
+
+
+@pytest.fixture(autouse=True)
+def faults() -> None:
+    """What one test provoked is not found by the next."""
+    guard.faults = {}
 
 
 @pytest.fixture(autouse=True)
