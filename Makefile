@@ -1,4 +1,4 @@
-.PHONY: help setup fmt check test matrix situations chaos fuzz soak company frameworks wires page bench demo docs
+.PHONY: help setup fmt check test matrix situations chaos fuzz soak company frameworks wires providers page bench demo docs
 PY := .venv-dev/bin/python
 
 help: ## list these verbs
@@ -23,9 +23,11 @@ company: ## among other agents and in other hosts of Python, in an environment o
 	python3 -m venv .venv-company && .venv-company/bin/pip install -q -U pip && .venv-company/bin/pip install -q --group test --group company -e '.[demo]'
 	.venv-company/bin/python -m pytest -q -n 2 tests/test_company.py
 frameworks: ## real programs of each agent framework, each in an environment of its own
-	$(PY) scripts/frameworks.py
+	$(PY) scripts/environments.py frameworks
 wires: ## chains of real processes over A2A, MCP and HTTP, each SDK in an environment of its own
-	$(PY) scripts/frameworks.py a2a a2a-0.3 mcp mcp-1 http
+	$(PY) scripts/environments.py wires
+providers: ## each further provider's SDK, at its newest and an older major version, each in an environment of its own
+	$(PY) scripts/environments.py providers
 page: ## the dashboard in a real browser (installs Debian's chromium where there is none)
 	command -v chromium >/dev/null || apt-get install -y -q --no-install-recommends chromium fonts-dejavu-core
 	$(PY) -m pip install -q --group page && $(PY) -m pytest -q -n 2 tests/test_dashboard.py

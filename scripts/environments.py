@@ -1,12 +1,13 @@
-"""Runs each agent framework's programs in an environment of its own, as the frameworks pin against each other.
+"""Runs what needs an environment of its own: agent frameworks, wires, providers' SDKs, as these pin against each other.
 
-`python scripts/frameworks.py [--small] [NAME ...]`: all rows, or CI's, or those named. An environment is made once, under
-`.venv-frameworks/`, and made anew when its row changes.
+`python scripts/environments.py [--small] [NAME ...]`: all rows, or CI's, or those named; a group's name is all of its
+rows. An environment is made once, under `.venv-rows/`, and made anew when its row changes.
 """
 
 from __future__ import annotations
 
 import argparse
+import re
 import shutil
 import subprocess
 import sys
@@ -14,11 +15,13 @@ import time
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parent.parent
-HOME = ROOT / ".venv-frameworks"
+HOME = ROOT / ".venv-rows"
 TOOLS = ("pytest>=8.3", "pytest-timeout>=2.3", "pytest-xdist>=3.6")
 
-# Name: its file of tests, and what is installed beside this project; the first is the framework whose version is shown.
-ROWS: dict[str, tuple[str, tuple[str, ...]]] = {
+Rows = dict[str, tuple[str, tuple[str, ...]]]
+"""Name -> its file of tests, and what is installed beside this project; the first is the one whose version is shown."""
+
+FRAMEWORKS: Rows = {
     "openai-agents": ("test_openai_agents.py", ("openai-agents",)),
     "openai-agents-0.2": ("test_openai_agents.py", ("openai-agents==0.2.11", "openai<2")),
     "pydantic-ai-1": ("test_pydantic_ai.py", ("pydantic-ai-slim[anthropic,google,openai]<2",)),
@@ -34,15 +37,17 @@ ROWS: dict[str, tuple[str, tuple[str, ...]]] = {
     # Its wheel carries Claude Code itself, nearly 400 MB; the tests bring a program of their own.
     "claude-agent-sdk": ("test_claude_agent_sdk.py", ("claude-agent-sdk", "--no-binary=claude-agent-sdk")),
     "crewai": ("test_crewai.py", ("crewai[anthropic]",)),
+}
+WIRES: Rows = {
     "a2a": (
-        "../wires/test_a2a.py",
+        "test_a2a.py",
         ("a2a-sdk[grpc,http-server]==1.*", "openai", "uvicorn"),
     ),
-    "a2a-0.3": ("../wires/test_a2a_03.py", ("a2a-sdk[http-server]==0.3.*", "fastapi", "openai", "uvicorn")),
-    "mcp": ("../wires/test_mcp.py", ("mcp==2.*", "openai", "uvicorn")),
-    "mcp-1": ("../wires/test_mcp.py", ("mcp==1.*", "openai", "uvicorn")),
+    "a2a-0.3": ("test_a2a_03.py", ("a2a-sdk[http-server]==0.3.*", "fastapi", "openai", "uvicorn")),
+    "mcp": ("test_mcp.py", ("mcp==2.*", "openai", "uvicorn")),
+    "mcp-1": ("test_mcp.py", ("mcp==1.*", "openai", "uvicorn")),
     "http": (
-        "../wires/test_http.py",
+        "test_http.py",
         (
             "opentelemetry-instrumentation-fastapi",
             "opentelemetry-instrumentation-flask",
@@ -56,6 +61,12 @@ ROWS: dict[str, tuple[str, tuple[str, ...]]] = {
             "uvicorn",
         ),
     ),
+}
+PROVIDERS: Rows = {}
+GROUPS = {"frameworks": FRAMEWORKS, "wires": WIRES, "providers": PROVIDERS}
+"""A group's files of tests are in the folder of its name in `tests/`."""
+ROWS = {
+    name: (f"tests/{group}/{file}", needs) for group, rows in GROUPS.items() for name, (file, needs) in rows.items()
 }
 SMALL = ("openai-agents", "smolagents")
 """CI's: the lightest."""
@@ -81,10 +92,10 @@ def run(name: str) -> bool:
     started = time.monotonic()
     python = environment(name)
     file, installed = ROWS[name]
-    package = installed[0].partition("[")[0].partition("<")[0].partition("=")[0]
+    package = re.split(r"[\[<>=~]", installed[0])[0]
     listed = f"import importlib.metadata as m; print(m.version({package!r}))"
     version = subprocess.check_output([python, "-c", listed], text=True).strip()
-    flags = ["-q", "-p", "no:cacheprovider", "-n", "2", f"tests/frameworks/{file}"]
+    flags = ["-q", "-p", "no:cacheprovider", "-n", "2", file]
     done = subprocess.run([python, "-m", "pytest", *flags], check=False, cwd=ROOT, capture_output=True, text=True)
     last = done.stdout.strip().rpartition("\n")[2]
     print(f"{package:18} {version:10} {last}  (with its environment {time.monotonic() - started:.0f} s)", flush=True)
@@ -96,11 +107,14 @@ def run(name: str) -> bool:
 def main() -> int:
     """Runs the rows; 1 if a test failed in one."""
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("names", nargs="*", metavar="NAME", help=f"rows to run: {', '.join(ROWS)}")
+    parser.add_argument("names", nargs="*", metavar="NAME", help=f"rows to run: {', '.join((*GROUPS, *ROWS))}")
     parser.add_argument("--small", action="store_true", help="CI's part")
     args = parser.parse_args()
     HOME.mkdir(exist_ok=True)
-    passed = [run(name) for name in args.names or (SMALL if args.small else ROWS)]
+    if unknown := [name for name in args.names if name not in {*GROUPS, *ROWS}]:
+        parser.error(f"no such row: {', '.join(unknown)}")
+    names = [row for name in args.names for row in GROUPS.get(name, (name,))]
+    passed = [run(name) for name in names or (SMALL if args.small else ROWS)]
     return int(not all(passed))
 
 
