@@ -8,15 +8,13 @@ from __future__ import annotations
 
 import argparse
 import re
-import shutil
 import subprocess
 import sys
 import time
-from pathlib import Path
 
-ROOT = Path(__file__).resolve().parent.parent
+from venvs import ROOT, TEST_TOOLS, environment
+
 HOME = ROOT / ".venv-rows"
-TOOLS = ("pytest>=8.3", "pytest-timeout>=2.3", "pytest-xdist>=3.6")
 
 Rows = dict[str, tuple[str, tuple[str, ...]]]
 """Name -> its file of tests, and what is installed beside this project; the first is the one whose version is shown."""
@@ -72,26 +70,11 @@ SMALL = ("openai-agents", "smolagents")
 """CI's: the lightest."""
 
 
-def environment(name: str) -> Path:
-    """The row's interpreter, with the newest versions that it allows; made where it is not there yet."""
-    folder = HOME / name
-    python = folder / "bin" / "python"
-    wanted = repr(ROWS[name][1])
-    stamp = folder / "wanted"
-    if not stamp.exists() or stamp.read_text() != wanted:
-        shutil.rmtree(folder, ignore_errors=True)
-        subprocess.run([sys.executable, "-m", "venv", folder], check=True)
-        pip = [python, "-m", "pip", "install", "-qq", "--no-compile", "--disable-pip-version-check"]
-        subprocess.run([*pip, "-e", ".", *TOOLS, *ROWS[name][1]], check=True, cwd=ROOT)
-        stamp.write_text(wanted)
-    return python
-
-
 def run(name: str) -> bool:
     """One row: says what was installed and whether its tests passed."""
     started = time.monotonic()
-    python = environment(name)
     file, installed = ROWS[name]
+    python = environment(HOME / name, sys.executable, [*TEST_TOOLS, *installed])
     package = re.split(r"[\[<>=~]", installed[0])[0]
     listed = f"import importlib.metadata as m; print(m.version({package!r}))"
     version = subprocess.check_output([python, "-c", listed], text=True).strip()

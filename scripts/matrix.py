@@ -20,7 +20,13 @@ from pathlib import Path
 from typing import Any
 from xml.etree import ElementTree as ET
 
-ROOT = Path(__file__).resolve().parent.parent
+from venvs import ROOT, environment
+
+if sys.version_info >= (3, 11):
+    import tomllib as tomli
+else:
+    import tomli
+
 HOME = ROOT / ".matrix"
 OUTCOME = ROOT / "docs" / "versions.json"
 SDKS = ("openai", "anthropic", "google-genai")
@@ -75,32 +81,21 @@ def tests() -> list[str]:
     return [f"tests/{name}" for name in sorted({*own, *TESTS}) if (ROOT / "tests" / name).exists()]
 
 
-def environment(name: str, python: str) -> Path:
-    """The row's virtual environment with its versions installed; made where it is not there yet."""
-    folder = HOME / name
+def made(name: str, python: str) -> Path:
+    """The interpreter of the row's virtual environment, with its versions installed."""
     _, versions, others = ROWS[name]
     wanted = [f"{sdk}{version}" for sdk, version in zip(SDKS, versions, strict=True)]
     alone, needed = ALONE.get(name, ("", ()))
     apart = [each for each in wanted if alone and each.startswith(alone)]
-    together = [*(each for each in wanted if each not in apart), *others, *needed]
-    stamp = folder / "versions"
-    if not stamp.exists() or stamp.read_text() != repr((wanted, others)):
-        shutil.rmtree(folder, ignore_errors=True)
-        subprocess.run([python, "-m", "venv", folder], check=True)
-        pip = [folder / "bin" / "python", "-m", "pip", "install", "-q", "--disable-pip-version-check"]
-        subprocess.run([*pip, "-U", "pip"], check=True, cwd=ROOT)
-        subprocess.run([*pip, "--group", "test", "-e", ".", *together], check=True, cwd=ROOT)
-        if apart:
-            subprocess.run([*pip, "--no-deps", *apart], check=True, cwd=ROOT)
-        stamp.write_text(repr((wanted, others)))
-    return folder
+    tests = tomli.loads((ROOT / "pyproject.toml").read_text())["dependency-groups"]["test"]
+    together = [each for each in wanted if each not in apart]
+    return environment(HOME / name, python, [*tests, *together, *others, *needed], alone=apart)
 
 
 def run(name: str, python: str, *, keep: bool, small: bool) -> dict[str, Any]:
     """One row: what was installed, how many tests passed, which failed, and which surfaces the SDKs do not have."""
     started = time.monotonic()
-    folder = environment(name, python)
-    bin_ = folder / "bin" / "python"
+    bin_ = made(name, python)
     report = HOME / f"{name}.xml"
     report.unlink(missing_ok=True)
     listed = f"import importlib.metadata as m, platform; print(platform.python_version(), *map(m.version, {SDKS}))"
@@ -135,7 +130,7 @@ def run(name: str, python: str, *, keep: bool, small: bool) -> dict[str, Any]:
     if not found["passed"]:
         found["failed"].append("no test ran")
     if not keep:
-        shutil.rmtree(folder, ignore_errors=True)
+        shutil.rmtree(HOME / name, ignore_errors=True)
     minutes = (time.monotonic() - started) / 60
     print(f"{name:17} {found['python']:5} {' '.join(f'{each:9}' for each in installed)} "
           f"{found['passed']:5} passed {len(found['failed']):3} failed {len(found['lacking']):3} not there  {minutes:.1f} min",
