@@ -1,0 +1,87 @@
+"""Reading what a provider sent: dicts, lists and an SDK's objects alike, and nothing that is not what it should be."""
+
+from __future__ import annotations
+
+import json
+from typing import Any, cast
+
+LARGEST_COUNT = 1 << 36
+"""No request has more tokens; below it, sums of a hundred million calls stay inside SQLite's 64 bits."""
+
+
+def pick(source: Any, *path: str | int) -> Any:
+    """The value at `path` in nested dicts, lists and plain objects, or None where a step is missing."""
+    for step in path:
+        if type(source) is dict:
+            source = mapping(source).get(step)
+        elif isinstance(step, str):
+            source = getattr(source, step, None)
+        else:
+            items = sequence(source)
+            source = items[step] if -len(items) <= step < len(items) else None
+        if source is None:
+            return None
+    return source
+
+
+def mapping(source: Any) -> dict[Any, Any]:
+    """The dict itself, or an empty one for anything else (a subclass may have side effects: it is not touched)."""
+    return source if type(source) is dict else {}  # pyright: ignore[reportUnknownVariableType]
+
+
+def sequence(source: Any) -> list[Any]:
+    """The items of an exact list or tuple, or none for anything else: a generator is not consumed."""
+    return list(source) if type(source) is tuple else source if type(source) is list else []  # pyright: ignore[reportUnknownVariableType, reportUnknownArgumentType]
+
+
+def number(source: Any, *path: str | int) -> int | None:
+    """The whole number at `path`, or None: a provider's "n/a", true, a negative or an absurd count is not a number."""
+    value = pick(source, *path)
+    if type(value) is float and value.is_integer():
+        value = int(value)
+    return value if type(value) is int and 0 <= value < LARGEST_COUNT else None
+
+
+def parsed(source: str | bytes) -> Any:
+    """What the JSON says, or None where it is none: a body that was read raw may be anything."""
+    try:
+        return json.loads(source)
+    except (ValueError, RecursionError):  # RecursionError: a body of nothing but brackets
+        return None
+
+
+_COUNTS = ("tokens", "count", "requests")
+_BREAKDOWNS = ("details", "creation", "iterations", "by_modality", "server_tool_use")
+
+
+def sound(usage: Any, depth: int = 4) -> bool:
+    """Whether each count that a usage object states is one; a bill with one wrong number is no bill."""
+    fields: Any = getattr(usage, "__dict__", usage)
+    if type(fields) is not dict or depth == 0:
+        return False
+    for name, value in mapping(cast("Any", fields)).items():
+        kind = str(name).lower()
+        if value is None or not kind.endswith((*_COUNTS, *_BREAKDOWNS)):
+            continue
+        if type(value) in (list, tuple):
+            if not all(sound(each, depth - 1) for each in sequence(value)):
+                return False
+        elif kind.endswith(_COUNTS):
+            if number(value) is None:
+                return False
+        elif not sound(value, depth - 1):
+            return False
+    return True
+
+
+def text(source: Any, *path: str | int) -> str | None:
+    """The non-empty string at `path`, or None; an enum counts as its string value."""
+    value = pick(source, *path)
+    value = getattr(value, "value", value)
+    return value if type(value) is str and value else None
+
+
+def total(*counts: int | None) -> int | None:
+    """The sum of the counts that are known, or None if none is."""
+    known = [count for count in counts if count is not None]
+    return sum(known) if known else None
