@@ -24,6 +24,7 @@ from .journal import Journal
 from .live import CURRENT, Live
 from .owed import Origin, Owed
 from .redact import Redactor
+from .settling import Settling
 from .worker import Worker
 
 RUN = secrets.token_hex(8)
@@ -45,7 +46,7 @@ class Recorder:
         self.worker = Worker(config, self.journal, self.resource)
         self.own_provider: Any = None
         """The lazy global provider, where the distro has set one."""
-        self._owed = Owed(config.store)
+        self._settling = Settling(self, Owed(config.store))
         self._instance = secrets.token_hex(16)
         self._tracer: tuple[Any, trace.Tracer] | None = None
         for complaint in config.complaints:
@@ -248,7 +249,7 @@ class Recorder:
         call = live.call
         wire = call.request.format
         if call.payload is not None and call.request.billing != "owed":
-            self._read(live, call.payload)
+            self.read(live, call.payload)
         failed = isinstance(error, Exception)
         cancelled = error is not None and not failed
         # A body that was read byte by byte was never parsed: it has no usage, but it was not cut short.
@@ -259,11 +260,12 @@ class Recorder:
             call.error = error_type(error)
             status = getattr(error, "status_code", None) or getattr(error, "code", None)
             call.status_code = status if type(status) is int else None
-        held = call.payload is not None and guarded(self._settle, live, failed=failed)
+        held = call.payload is not None and guarded(self._settling.settle, live, failed=failed)
         if not held and not live.quiet:
-            self._record(live)
+            self.record(live)
 
-    def _read(self, live: Live, payload: Any) -> None:
+    def read(self, live: Live, payload: Any) -> None:
+        """Reads what came back for a call."""
         call = live.call
         response = attempt(live.blame, call.request.format.response, payload) or Response()
         response.service_tier = response.service_tier or call.request.tier
@@ -274,7 +276,7 @@ class Recorder:
         if response.error is not None:
             call.error = self.redact.code(response.error)
 
-    def _record(self, live: Live) -> None:
+    def record(self, live: Live) -> None:
         """Prices a call whose answer has been read, and keeps its record."""
         call = live.call
         fetched = call.request.billing == "fetch"
@@ -309,76 +311,6 @@ class Recorder:
         price(call)
         if live.span is not None:
             adopted.told(live.span, telemetry.attributes(self.redact.record(telemetry.of_call(call))))
-
-    # -- what is billed later
-
-    def _settle(self, live: Live, *, failed: bool) -> bool:
-        """Notes work whose usage comes later, and bills what is completed, once, to whoever started it.
-
-        Returns:
-            Whether the call itself is such a work: it is recorded when its usage is known.
-        """
-        call, request = live.call, live.call.request
-        if request.billing == "owed":
-            works = request.format.works
-            found = [(request.response_id, call.payload)] if works is None else works(call.payload)
-            for work, payload in found:
-                if work is not None and self._owed.knows(work):
-                    self._settle_work(live, work, payload, request.format.response(payload))
-            return False
-        response = call.response
-        work = None if response is None else response.id or request.response_id
-        if response is None or work is None:
-            return False
-        if request.billing != "call":
-            if not failed:
-                self._settle_work(live, work, call.payload, response)
-            return False
-        if not response.pending or response.usage is not None:
-            return False
-        # What has failed or broke off is told at once; should the work be fetched all the same, it is billed then.
-        held = request.background and not failed
-        times = (call.start, call.end or call.start) if held else None
-        self._owed.open(work, self._here(live, times, live if held else None), new=True)
-        return held
-
-    def _here(self, live: Live, times: tuple[int, int] | None = None, held: Live | None = None) -> Origin:
-        call = live.call
-        around = None if call.parent_id is None else (call.trace_id, call.parent_id, call.sampled)
-        return Origin(call.caller, around, call.request.model, live.invocation, times, held)
-
-    def _settle_work(self, live: Live, work: str, payload: Any, response: Response) -> None:
-        job = live.call.request.billing == "job"
-        if response.pending:
-            if job:
-                self._owed.open(work, self._here(live), new=live.call.request.starts)
-            return
-        origin = self._owed.settle(work, self._here(live) if job else None)
-        if origin is None or not response.billed:
-            return
-        if response.output is not None:
-            self._owed.open(response.output, origin)
-        else:
-            self._bill(live, payload, response, origin)
-
-    def _bill(self, live: Live, payload: Any, response: Response, origin: Origin) -> None:
-        """The record of a work that is seen completed: of the request that started it, if that is a call."""
-        call, request = live.call, live.call.request
-        partial = request.stream and not (live.whole or request.format.finished(payload))
-        held = origin.live
-        if isinstance(held, Live) and held.generation == self.worker.generation:
-            held.call.payload = held.call.heard = payload
-            held.call.partial = partial
-            self._read(held, payload)
-            self._record(held)
-            return
-        operation = response.operation or request.format.operation
-        billed = replace(request, billing="call", operation=operation, model=origin.model, stream=False)
-        start, end = origin.times or (call.start, call.end or call.start)
-        bill = self.begin(billed, None, origin, start)
-        bill.call.payload = payload
-        bill.call.partial = partial
-        bill.end(at=bill.clock + end - start)
 
     # -- content, for those who ask for it
 
