@@ -21,7 +21,7 @@ from .providers import PROVIDERS
 from .providers.hosts import provider_of
 
 _BY_NAME = {provider.name: provider for provider in PROVIDERS if provider.direct is not None}
-_ENVIRONMENTS = ("OPENAI_", "ANTHROPIC_", "GOOGLE_", "GEMINI_", "AZURE_")
+_ENVIRONMENTS = ("OPENAI_", "ANTHROPIC_", "GOOGLE_", "GEMINI_", "AZURE_", "OLLAMA_", "XAI_", "REPLICATE_")
 
 
 class HexrError(RuntimeError):
@@ -135,7 +135,7 @@ def _client(table: Provider, direct: Direct, base_url: str | None, api_key: str 
             ) from None
         raise
     key = api_key
-    if key is None and not any_set(*direct.keys) and not (direct.keyless and is_true(direct.keyless)):
+    if key is None and direct.keys and not any_set(*direct.keys) and not (direct.keyless and is_true(direct.keyless)):
         if base_url is None:
             raise HexrError(f"no key for provider {table.name!r}: set {direct.keys[0]}, or pass api_key=")
         key = "none"  # a local endpoint takes any key, but the SDK insists on one
@@ -144,7 +144,7 @@ def _client(table: Provider, direct: Direct, base_url: str | None, api_key: str 
     if name not in cache:
         kind, _, inner = (direct.aclient if twin else direct.client).partition(".")
         options = direct.options(base_url)
-        client = getattr(module, kind)(**options, **({} if key is None else {"api_key": key}))
+        client = getattr(module, kind)(**options, **({} if key is None else direct.key(key)))
         cache[name] = client if not inner else _Twin(client, getattr(client, inner))
     return cache[name]
 

@@ -259,7 +259,7 @@ class Recorder:
         if error is not None and failed:
             call.error = error_type(error)
             status = getattr(error, "status_code", None) or getattr(error, "code", None)
-            call.status_code = status if type(status) is int else None
+            call.status_code = status if type(status) is int and 100 <= status < 600 else None
         held = call.payload is not None and guarded(self._settling.settle, live, failed=failed)
         if not held and not live.quiet:
             self.record(live)

@@ -24,6 +24,7 @@ MODULES = (
     "google.genai._gaos.interactions",
     "google.genai._interactions._base_client",
     "google.genai.live",
+    "ollama._client",
     "openai.lib.responses_tool_runner",
     "anthropic.lib.tools._beta_runner",
     "anthropic.lib.tools._beta_functions",

@@ -60,7 +60,10 @@ WIRES: Rows = {
         ),
     ),
 }
-PROVIDERS: Rows = {}
+PROVIDERS: Rows = {
+    "ollama": ("test_ollama.py", ("ollama",)),
+    "ollama-0.4": ("test_ollama.py", ("ollama==0.4.0",)),
+}
 GROUPS = {"frameworks": FRAMEWORKS, "wires": WIRES, "providers": PROVIDERS}
 """A group's files of tests are in the folder of its name in `tests/`."""
 ROWS = {

@@ -34,6 +34,9 @@ from hexr_instrument.formats.images import IMAGES
 from hexr_instrument.formats.interactions import INTERACTIONS
 from hexr_instrument.formats.message_batches import MESSAGE_BATCHES
 from hexr_instrument.formats.messages import MESSAGES
+from hexr_instrument.formats.ollama import CHAT as OLLAMA_CHAT
+from hexr_instrument.formats.ollama import EMBED as OLLAMA_EMBED
+from hexr_instrument.formats.ollama import GENERATE as OLLAMA_GENERATE
 from hexr_instrument.formats.realtime import REALTIME
 from hexr_instrument.formats.responses import DECISIONS, RESPONSES
 from hexr_instrument.formats.runs import RUNS
@@ -63,6 +66,9 @@ FORMATS: dict[str, Format] = {
     "google_batches": GOOGLE_BATCHES,
     "google_images": GOOGLE_IMAGES,
     "google_videos": GOOGLE_VIDEOS,
+    "ollama_chat": OLLAMA_CHAT,
+    "ollama_generate": OLLAMA_GENERATE,
+    "ollama_embed": OLLAMA_EMBED,
 }
 CONFIGURED = (EMBED_CONTENT, GENERATE_CONTENT, GEMINI_LIVE, GOOGLE_BATCHES, GOOGLE_IMAGES, GOOGLE_VIDEOS)
 """Formats whose parameters are read from the SDK's `config`."""
@@ -244,7 +250,7 @@ def test_a_format_reads_anything(name: str) -> None:
         wire.response(odd)
         wire.finished(odd)
         wire.substance(odd)
-        for so_far in (None, *([] if name == "embeddings" else [{}])):
+        for so_far in (None, *([] if name in ("embeddings", "ollama_embed") else [{}])):
             wire.fold(so_far, odd)
 
 

@@ -91,7 +91,8 @@ class Target:
     name: str
     """Dotted path inside the provider's module, such as `SyncAPIClient.request`."""
     drive: str
-    """`call`, `acall`, `stream`, `astream` (the billed request), `feed` (a parsed body or event), `mute` (a span that
+    """`call`, `acall`, `stream`, `astream` (the billed request), `reply` (it is whole or, with
+    `stream=True`, a generator that sends nothing before its first chunk is asked for; sync or async alike), `feed` (a parsed body or event), `mute` (a span that
     the SDK emits for the same request), `tool` (a run of a tool, sync or async alike), `untraced` (a span that the SDK
     emits for such a run), `role` (a run of an agent by a framework, of any kind of function). Of a long connection (`sessions.py`), sync or async alike: `open` (returns it),
     `connect` (returns a context manager of `contextlib` that enters it), `ask` (sends a message), `receive` (returns a message), `watch` (waits for one), `leave` (closes it).
@@ -136,13 +137,15 @@ class Direct:
     """Where streaming is a method of its own rather than `stream=True`."""
     format: Format
     keys: tuple[str, ...]
-    """Environment variables of which one must hold the key."""
+    """Environment variables of which one must hold the key; none where it needs no key."""
     keyless: str | None
     """An environment variable under which no key is needed."""
     package: str
     """The PyPI distribution that provides `module`."""
     options: Callable[[str | None], dict[str, Any]]
     """Base URL or None -> keyword arguments of the client class."""
+    key: Callable[[str], dict[str, Any]] = lambda key: {"api_key": key}
+    """The key that the call was given -> keyword arguments of the client class."""
 
 
 @dataclass(frozen=True, slots=True)

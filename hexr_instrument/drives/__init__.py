@@ -16,6 +16,8 @@ DRIVES: dict[str, Callable[[Patch, Target, Recorder], Wrapper]] = {
     "acall": calls.acall,
     "stream": calls.stream,
     "astream": calls.astream,
+    "reply": calls.reply,
+    "areply": calls.areply,
     "feed": calls.feed,
     "mute": calls.mute,
     "open": connections.opening,
@@ -34,5 +36,5 @@ DRIVES: dict[str, Callable[[Patch, Target, Recorder], Wrapper]] = {
     "atool": tools.atool,
     "untraced": tools.untraced,
 }
-EITHER = frozenset({"open", "ask", "receive", "watch", "tool"})
+EITHER = frozenset({"reply", "open", "ask", "receive", "watch", "tool"})
 """Drives whose twin is taken by the target's own kind."""

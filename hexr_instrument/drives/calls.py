@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import AsyncIterator, Callable
+from functools import partial
 from typing import Any
 
 from .. import streams
@@ -150,6 +151,58 @@ def astream(patch: Patch, target: Target, recorder: Recorder) -> Wrapper:
         return guarded(streams.AsyncChunks, chunks, live, feed=True) or chunks
 
     return wrapper
+
+
+def reply(patch: Patch, target: Target, recorder: Recorder) -> Wrapper:
+    """A function that returns the whole answer or, with `stream=True`, a generator: nothing is sent before its first chunk."""
+    whole, streamed = call(patch, target, recorder), stream(patch, target, recorder)
+
+    def wrapper(wrapped: Callable[..., Any], instance: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
+        return (streamed if kwargs.get("stream") else whole)(wrapped, instance, args, kwargs)
+
+    return wrapper
+
+
+def areply(patch: Patch, target: Target, recorder: Recorder) -> Wrapper:
+    """The same, awaited."""
+    whole = acall(patch, target, recorder)
+
+    async def wrapper(wrapped: Callable[..., Any], instance: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
+        if not kwargs.get("stream"):
+            return await whole(wrapped, instance, args, kwargs)
+        chunks = await wrapped(*args, **kwargs)
+        begin = partial(_begin, patch, target, recorder, instance, args, kwargs)
+        return guarded(_LateChunks, chunks, begin) or chunks
+
+    return wrapper
+
+
+class _LateChunks(AsyncIterator[Any]):
+    """An asynchronous generator that sends its request when the first chunk is asked for: the call begins there."""
+
+    __slots__ = ("__weakref__", "_begin", "_chunks")
+
+    def __init__(self, chunks: AsyncIterator[Any], begin: Callable[[], Live | BudgetExceeded | None]) -> None:
+        """Takes the SDK's own iterator, and what begins its call: None for what is not recorded."""
+        self._chunks = chunks
+        self._begin: Callable[[], Live | BudgetExceeded | None] | None = begin
+
+    async def __anext__(self) -> Any:
+        if self._begin is not None:
+            begin, self._begin = self._begin, None
+            live = guarded(begin)
+            if isinstance(live, BudgetExceeded):  # on purpose: nothing is sent
+                raise live
+            if live is not None:
+                self._chunks = guarded(streams.AsyncChunks, self._chunks, live, feed=True) or self._chunks
+        return await self._chunks.__anext__()
+
+    async def aclose(self) -> None:
+        """Closes the SDK's own iterator."""
+        self._begin = None
+        closing = getattr(self._chunks, "aclose", None)
+        if closing is not None:
+            await closing()
 
 
 def feed(patch: Patch, target: Target, recorder: Recorder) -> Wrapper:

@@ -9,6 +9,7 @@ from .google import GOOGLE
 from .google_batches import GOOGLE_BATCHES, GOOGLE_FILES
 from .google_interactions import GOOGLE_INTERACTIONS, GOOGLE_INTERACTIONS_1
 from .google_live import GOOGLE_LIVE
+from .ollama import OLLAMA
 from .openai import OPENAI
 from .openai_sockets import SOCKETS
 from .tools import TOOLS
@@ -24,5 +25,6 @@ PROVIDERS: tuple[Provider, ...] = (
     GOOGLE_INTERACTIONS,
     GOOGLE_INTERACTIONS_1,
     GOOGLE_LIVE,
+    OLLAMA,
     *TOOLS,
 )
