@@ -40,7 +40,7 @@ options:
 
 tools:
   costs           who spent what: agent (tenant) > role > model
-  calls           the latest calls, one line each
+  calls           the latest calls, one line each; --follow: live
   dashboard       the same as a page in the browser, on this machine alone
   grafana DIR     the dashboard for Grafana, alert rules, and a compose file
   prices MODEL    what a model costs

@@ -262,3 +262,26 @@ def test_an_output_without_line_drawing_gets_ascii(shop: Shop) -> None:
     stdout.flush()
     assert b"|-- researcher\n|   |-- gpt-4o:" in raw.getvalue()
     assert b"Agent: M?ller" in raw.getvalue()
+
+
+@pytest.mark.parametrize("options", [(), ("--by", "model")])
+def test_bars_where_there_is_room(shop: Shop, monkeypatch: pytest.MonkeyPatch, options: tuple[str, ...]) -> None:
+    """At 80 columns each amount has a bar of its share, within the width; a narrow terminal and NO_COLOR have none."""
+    monkeypatch.setenv("TERM", "xterm")
+    monkeypatch.delenv("NO_COLOR", raising=False)
+    shop.crew()
+    monkeypatch.setenv("COLUMNS", "80")
+    lines = re.sub(r"\x1b\[\d*m", "", shop.run(costs, *options, stdout=Terminal())[1]).splitlines()
+    assert max(map(len, lines)) <= 80
+    bars = {
+        float(found[1]): len(found[2])
+        for line in lines
+        if (found := re.search(r"\$(\d+\.\d\d)\D.*?([█▏▎▍▌▋▊▉]+)", line))
+    }
+    assert len(bars) == (3 if options else 5)
+    assert sorted(bars.values()) == [bars[each] for each in sorted(bars)]
+    assert max(bars.values()) > 8 * min(bars.values())
+    for name, value in (("COLUMNS", "44"), ("NO_COLOR", "1")):
+        monkeypatch.setenv(name, value)
+        assert "█" not in shop.run(costs, *options, stdout=Terminal())[1]
+        monkeypatch.setenv("COLUMNS", "80")

@@ -265,8 +265,12 @@ def styled(stdout: TextIO) -> bool:
     return not (console.no_color or console.is_dumb_terminal)
 
 
-def emit(stdout: TextIO, lines: Iterable[str]) -> None:
-    """Writes lines without trailing blanks; what the encoding of `stdout` lacks is written in ASCII's way."""
+def emit(stdout: TextIO, lines: Iterable[str]) -> bool:
+    """Writes lines without trailing blanks; what the encoding of `stdout` lacks is written in ASCII's way.
+
+    Returns:
+        Whether anybody reads on: `| head` ends when it has seen enough.
+    """
     text = "".join(f"{line.rstrip()}\n" for line in lines)
     encoding = getattr(stdout, "encoding", None) or "utf-8"
     try:
@@ -280,6 +284,8 @@ def emit(stdout: TextIO, lines: Iterable[str]) -> None:
         nowhere = os.open(os.devnull, os.O_WRONLY)
         os.dup2(nowhere, stdout.fileno())
         os.close(nowhere)
+        return False
+    return True
 
 
 def complain(name: str, line: object) -> None:

@@ -1,4 +1,4 @@
-"""`hexr-instrument calls`: the latest calls, one line each."""
+"""`hexr-instrument calls`: the latest calls, one line each; with `--follow` also those to come."""
 
 from __future__ import annotations
 
@@ -12,14 +12,17 @@ from typing import Any, TextIO
 
 from rich.cells import cell_len
 
-from ..store import Record
+from ..store import Filter, Record, Store
 from . import (
     UNKNOWN,
+    Selection,
     UsageError,
     add_selection,
     answered,
+    complain,
     covered,
     emit,
+    follow,
     introduce,
     iso,
     plain,
@@ -34,9 +37,14 @@ NAME = "calls"
 _WIDTH = 80
 _NARROW = 12
 """Cells that a name keeps on the narrowest terminal."""
+_SIZES = (8, 12, 12, 9, 6, 0)
+"""Cells that a column has from the start, where it is not known what will come."""
 _EPILOG = """\
 Columns: time (UTC, or --tz; with the date if it is not today's), agent/role, provider
 and model, input/output tokens, duration, cost, or why there is none.
+
+--follow prints the latest calls, the oldest first, and then each call as it ends, until
+Ctrl-C; of --json, each call is one line. With the options that choose calls, but --until.
 
 exit status:
   0  the calls were printed
@@ -51,7 +59,9 @@ null) and covers_since.
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Adds the options of `calls`."""
     introduce(parser, "The latest calls, the newest first, one line each.", _EPILOG)
-    parser.add_argument("--limit", metavar="N", default="20", help="how many calls at most (default: 20)")
+    text = "how many calls at most (default: 20); with --follow, how many of before, also 0"
+    parser.add_argument("--limit", metavar="N", default="20", help=text)
+    parser.add_argument("--follow", action="store_true", help="go on with each call as it ends, until Ctrl-C")
     add_selection(parser)
     parser.add_argument("--json", action="store_true", help="one JSON object, see below")
 
@@ -71,27 +81,65 @@ def run(args: argparse.Namespace, directory: Path, stdout: TextIO) -> int:
 
 
 def _run(args: argparse.Namespace, directory: Path, stdout: TextIO) -> int:
-    if not (args.limit.isascii() and args.limit.isdigit() and 0 < int(args.limit) <= 1_000_000):
-        raise UsageError(f"--limit: {args.limit!r} is no number of calls; use one from 1 to 1000000")
+    least = 0 if args.follow else 1
+    if not (args.limit.isascii() and args.limit.isdigit() and least <= int(args.limit) <= 1_000_000):
+        raise UsageError(f"--limit: {args.limit!r} is no number of calls; use one from {least} to 1000000")
     limit = int(args.limit)
+    if args.follow and args.until is not None:
+        raise UsageError("--until: --follow goes on until Ctrl-C; leave one of them out")
     selection = select(args)
     stores = prepare(args, directory, NAME)
-    found = [record for store in stores for record in store.calls(limit, selection.only)]
+    # Before the calls are read: one that is taken in between is printed once, and none is left out.
+    marks = [store.later(None, Filter(until=1))[1] for store in stores] if args.follow else []
+    found = [record for store in stores for record in store.calls(limit, selection.only)] if limit else []
     found = sorted(found, key=lambda record: record.start, reverse=True)[:limit]
-    if args.json:
+    where = ", ".join(plain(str(store.directory)) for store in stores)
+    if args.follow:
+        if stdout.isatty() and not found:
+            complain(NAME, f"waiting for calls in {where}; Ctrl-C ends it")
+        _follow(args, stores, marks, found[::-1], selection, stdout)
+    elif args.json:
         data = {"calls": [as_data(record) for record in found], "covers_since": iso(covered(stores))}
         emit(stdout, [json.dumps(data, indent=2)])
     elif not found:
-        where = ", ".join(plain(str(store.directory)) for store in stores)
         what = "Nothing recorded yet" if selection.everything else "No call matches these options"
         emit(stdout, [f"{what} in {where}"])
     else:
-        width = shutil.get_terminal_size().columns if stdout.isatty() else None
-        emit(stdout, lines(found, selection.zone, width, datetime.now(timezone.utc)))
+        emit(stdout, lines(found, selection.zone, _width(stdout), datetime.now(timezone.utc)))
     return 0
 
 
-def lines(found: Sequence[Record], zone: tzinfo, width: int | None, now: datetime) -> list[str]:
+def _width(stdout: TextIO) -> int | None:
+    return shutil.get_terminal_size().columns if stdout.isatty() else None
+
+
+def _follow(
+    args: argparse.Namespace,
+    stores: Sequence[Store],
+    marks: Sequence[str | None],
+    found: Sequence[Record],
+    selection: Selection,
+    stdout: TextIO,
+) -> None:
+    """Prints the calls that were found, then those to come."""
+    sizes = list[int](_SIZES)
+    printed = {record.id for record in found}
+
+    def show(records: Sequence[Record]) -> bool:
+        if args.json:
+            return emit(stdout, [json.dumps(as_data(record)) for record in records])
+        text = lines(records, selection.zone, _width(stdout), datetime.now(timezone.utc), sizes)
+        return emit(stdout, text)
+
+    if not found or show(found):
+        follow.follow(
+            stores, marks, selection.only, stdout, lambda new: show([one for one in new if one.id not in printed])
+        )
+
+
+def lines(
+    found: Sequence[Record], zone: tzinfo, width: int | None, now: datetime, least: list[int] | None = None
+) -> list[str]:
     """One line for each call, aligned.
 
     Args:
@@ -99,7 +147,10 @@ def lines(found: Sequence[Record], zone: tzinfo, width: int | None, now: datetim
         zone: In which times are printed.
         width: Cells of the terminal, to which names are cut; None cuts nothing.
         now: Tells which calls are of today.
+        least: Cells that each column has at least; it is left as wide as these calls need it.
     """
+    if not found:
+        return []
     places = decimals([record.cost for record in found if record.cost is not None])
     rows = [
         [
@@ -113,6 +164,8 @@ def lines(found: Sequence[Record], zone: tzinfo, width: int | None, now: datetim
         for record in found
     ]
     sizes = [max(cell_len(row[at]) for row in rows) for at in range(len(rows[0]))]
+    if least is not None:
+        least[:] = sizes = list(map(max, sizes, least))
     gap = 2 if sum(sizes) + 2 * (len(sizes) - 1) <= _WIDTH else 1
     if width is not None:
         excess = sum(sizes) + gap * (len(sizes) - 1) - width

@@ -15,7 +15,7 @@ from typing import Any, TextIO
 
 from .. import pricing
 from ..call import USD
-from ..store import COLUMNS, Filter, Store
+from ..store import COLUMNS, Filter, Row, Store
 from . import (
     Selection,
     UsageError,
@@ -40,7 +40,7 @@ from . import (
 )
 from .data import FIELDS, TREE, CostRow, Sums, checked, gather
 from .money import exact
-from .table import as_csv, table
+from .table import as_csv, bar, table
 from .tree import amounts, counted, notes, total, tree, uncovered
 
 NAME = "costs"
@@ -283,13 +283,45 @@ def _tree(by: Sequence[str], sums: Sums, stdout: TextIO, *, colours: bool) -> li
     width = _width(stdout)
     if not colours:
         return tree(sums.rows, sums.others, width=width)
+    shares = _shares(sums.rows, [row.group[-1] for row in sums.rows])
+    drawn = {row.group: share for row, share in zip(sums.rows, shares, strict=True)}
+
+    def drawn_bar(row: Row, cells: int) -> str:
+        share, colour = drawn[row.group]
+        return f"\x1b[{_ANSI[colour]}m{bar(share, cells)}\x1b[0m" if share else ""
+
     return tree(
         sums.rows,
         sums.others,
         width=width,
         strong=lambda text: f"\x1b[1m{text}\x1b[0m",
         faint=lambda text: f"\x1b[2m{text}\x1b[0m",
+        bar=drawn_bar if _has_blocks(stdout) else None,
     )
+
+
+_ANSI = {"blue": 34, "yellow": 33, "green": 32, "magenta": 35, "cyan": 36, "red": 31}
+"""The colours of bars, of the terminal's own palette: they are readable on light and dark, as its user has chosen them."""
+
+
+def _shares(rows: Sequence[Row], names: Sequence[str | None]) -> list[tuple[float, str]]:
+    """For each row its share of the largest cost, and a colour: what has one name has one colour, the dearest first."""
+    most = max((row.cost or 0 for row in rows), default=0) or 1
+    spent: dict[str | None, int] = {}
+    for row, name in zip(rows, names, strict=True):
+        spent[name] = spent.get(name, 0) + (row.cost or 0)
+    order = sorted(spent, key=lambda name: -spent[name])
+    colours = {name: list(_ANSI)[at % len(_ANSI)] for at, name in enumerate(order)}
+    return [((row.cost or 0) / most, colours[name]) for row, name in zip(rows, names, strict=True)]
+
+
+def _has_blocks(stdout: TextIO) -> bool:
+    """Whether its encoding has what bars are made of."""
+    try:
+        "█▏".encode(stdout.encoding or "utf-8")
+    except (UnicodeEncodeError, LookupError):
+        return False
+    return True
 
 
 def _table(by: Sequence[str], sums: Sums, stdout: TextIO, *, colours: bool) -> list[str]:
@@ -307,4 +339,5 @@ def _table(by: Sequence[str], sums: Sums, stdout: TextIO, *, colours: bool) -> l
         stdout,
         last=last,
         colours=colours,
+        bars=_shares(rows, [row.group[0] for row in rows]) if colours and _has_blocks(stdout) else (),
     )

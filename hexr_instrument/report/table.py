@@ -16,6 +16,23 @@ _NARROW = 12
 """Cells that a name keeps on the narrowest terminal."""
 
 
+_SHORTEST, _LONGEST = 8, 32
+"""Cells that the longest bar of a report has at least (else there are none) and at most."""
+_EIGHTHS = " ▏▎▍▌▋▊▉"
+
+
+def room_of_bar(cells: int) -> int:
+    """How long the longest bar may be where so many cells are free, a gap among them; 0: too short for any."""
+    free = min(cells - 2, _LONGEST)
+    return free if free >= _SHORTEST else 0
+
+
+def bar(share: float, cells: int) -> str:
+    """A bar of this share of so many cells, to an eighth of one; never nothing for what is something."""
+    eighths = max(round(share * cells * 8), 1 if share > 0 else 0)
+    return ("█" * (eighths // 8) + _EIGHTHS[eighths % 8]).rstrip()
+
+
 def shortened(name: str, cells: int) -> str:
     """The name in at most this many cells: what it lacks is left out in its middle, as names differ at both ends."""
     if cell_len(name) <= cells:
@@ -48,6 +65,7 @@ def table(
     *,
     last: Sequence[str] = (),
     colours: bool,
+    bars: Sequence[tuple[float, str]] = (),
 ) -> list[str]:
     """The lines of a table.
 
@@ -58,6 +76,7 @@ def table(
         stdout: Where the lines will go: a terminal has a width.
         last: Headers of columns of text behind the numbers.
         colours: Whether the header is bold.
+        bars: For each row the share of the longest bar and its colour, drawn where the terminal is wide enough.
     """
     if not stdout.isatty():
         return _aligned([*names, *numbers, *last], rows, range(len(names), len(names) + len(numbers)))
@@ -72,8 +91,16 @@ def table(
         grid.add_column(name, justify="right", no_wrap=True)
     for name in last:
         grid.add_column(name)
-    for row in _fitted([*names, *numbers, *last], len(names), list(rows), shutil.get_terminal_size().columns):
-        grid.add_row(*map(Text, row))  # Text, not str: a name such as "[red]" is no markup
+    width = shutil.get_terminal_size().columns
+    header = [*names, *numbers, *last]
+    fitted = _fitted(header, len(names), list(rows), width)
+    free = width - sum(max(map(cell_len, column)) + 2 for column in zip(header, *fitted, strict=True)) + 2
+    long = room_of_bar(free) if bars and colours else 0
+    if long:
+        grid.add_column("", no_wrap=True)
+    for at, row in enumerate(fitted):
+        drawn = [Text(bar(bars[at][0], long), style=bars[at][1])] if long else []
+        grid.add_row(*map(Text, row), *drawn)  # Text, not str: a name such as "[red]" is no markup
     text = io.StringIO()
     console = Console(
         file=text,

@@ -11,10 +11,12 @@ from ..store import Row, fold
 from . import moment, plain
 from .data import CostReport, Sums
 from .money import apportion, decimals, dollars
-from .table import shortened
+from .table import room_of_bar, shortened
 
 Style = Callable[[str], str]
 """Text -> the text as a terminal shows it."""
+Bar = Callable[[Row, int], str]
+"""A row and how many cells the longest bar may have -> its bar."""
 
 
 def amounts(rows: Sequence[Row]) -> tuple[list[str], str]:
@@ -63,6 +65,7 @@ def tree(
     width: int | None = None,
     strong: Style = str,
     faint: Style = str,
+    bar: Bar | None = None,
 ) -> list[str]:
     """The lines of the tree.
 
@@ -75,6 +78,7 @@ def tree(
         width: Cells of the terminal, for which names are shortened; None shortens nothing.
         strong: Marks agents.
         faint: Marks the branches.
+        bar: Draws the cost of each model behind its line, where `width` leaves enough room for it.
     """
     cells = amounts([*rows, *others])[0][: len(rows)]
     wide = max(map(len, cells), default=0)
@@ -89,30 +93,39 @@ def tree(
         lines.append(("", strong(whole if width is None else shortened(whole, width)), None))
         lines += _branches(agents[agent.group])
     if width is not None:
-        room = width - max((cell_len(branch) + cell_len(tail) + 1 for branch, _, tail in lines if tail), default=0)
+        room = width - max((cell_len(branch) + cell_len(leaf[1]) + 1 for branch, _, leaf in lines if leaf), default=0)
         lines = [
-            (branch, label if tail is None and not branch else _cut(label, tail, max(room, _NARROW)), tail)
-            for branch, label, tail in lines
+            (branch, label if leaf is None and not branch else _cut(label, leaf, max(room, _NARROW)), leaf)
+            for branch, label, leaf in lines
         ]
-    column = max((cell_len(branch + label) for branch, label, tail in lines if tail is not None), default=0)
-    return [
-        faint(branch) + label + ("" if tail is None else " " * (column - cell_len(branch + label) + 1) + tail)
-        for branch, label, tail in lines
-    ]
+    column = max((cell_len(branch + label) for branch, label, leaf in lines if leaf is not None), default=0)
+    end = column + 1 + max((cell_len(leaf[1]) for _, _, leaf in lines if leaf is not None), default=0)
+    long = 0 if bar is None or width is None else room_of_bar(width - end)
+
+    def drawn(branch: str, label: str, leaf: _Leaf | None) -> str:
+        if leaf is None:
+            return faint(branch) + label
+        row, tail = leaf
+        text = faint(branch) + label + " " * (column - cell_len(branch + label) + 1) + tail
+        if not long or bar is None:
+            return text
+        return text + " " * (end - column - 1 - cell_len(tail) + 2) + bar(row, long)
+
+    return [drawn(*each) for each in lines]
 
 
 _Leaf = tuple[Row, str]
 """A row and what is printed behind its model."""
-_Line = tuple[str, str, "str | None"]
-"""The branch, the name, and what is printed in the columns behind it (None: nothing)."""
+_Line = tuple[str, str, "_Leaf | None"]
+"""The branch, the name, and the model whose columns are behind it (None: no model)."""
 
 
 _NARROW = 12
 """Cells that a model's name keeps on the narrowest terminal."""
 
 
-def _cut(label: str, tail: str | None, cells: int) -> str:
-    return shortened(label, cells) if tail is None else shortened(label.removesuffix(":"), cells - 1) + ":"
+def _cut(label: str, leaf: _Leaf | None, cells: int) -> str:
+    return shortened(label, cells) if leaf is None else shortened(label.removesuffix(":"), cells - 1) + ":"
 
 
 def _branches(leaves: Sequence[_Leaf]) -> Iterator[_Line]:
@@ -131,7 +144,7 @@ def _branches(leaves: Sequence[_Leaf]) -> Iterator[_Line]:
 
 def _models(indent: str, leaves: Sequence[_Leaf]) -> Iterator[_Line]:
     for at, (row, tail) in enumerate(leaves):
-        yield indent + ("└── " if at + 1 == len(leaves) else "├── "), f"{plain(row.group[3])}:", tail
+        yield indent + ("└── " if at + 1 == len(leaves) else "├── "), f"{plain(row.group[3])}:", (row, tail)
 
 
 def _agent(group: Sequence[str | None]) -> str:

@@ -21,7 +21,7 @@ from .filter import COLUMNS, FOREVER, STATUSES, TIMES, Filter
 from .lines import Facet
 from .purge import Purged, purge
 from .query import costs
-from .records import Record, amounts, records
+from .records import Record, amounts, later, newest, records
 from .reprice import Change, Pricing, reprice
 from .rows import Row, fold
 from .timeline import Point, latencies, timeline
@@ -209,6 +209,22 @@ class Store:
         """
         with reading(self.path) as connection:
             return records(connection, limit, only or Filter()) if connection else []
+
+    def later(self, mark: str | None, only: Filter | None = None) -> tuple[list[Record], str | None]:
+        """The calls that were taken in after another one, in the order in which they were, and the mark for what follows.
+
+        Args:
+            mark: The id of that call, as this method gave it; None for all that is there.
+            only: Which calls count; all by default.
+
+        Raises:
+            StoreError: the store cannot be read.
+        """
+        with reading(self.path) as connection:
+            if connection is None:
+                return [], None
+            last = newest(connection)
+            return ([] if last == mark else later(connection, mark, only or Filter())), last
 
     def timeline(self, only: Filter, step: int) -> list[Point]:
         """The sums of each step of time that has calls, in order.

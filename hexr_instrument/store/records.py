@@ -5,7 +5,7 @@ from __future__ import annotations
 import heapq
 import json
 import sqlite3
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -46,18 +46,46 @@ def records(connection: sqlite3.Connection, limit: int, only: Filter) -> list[Re
     facets = facets_of(connection, only)
     if only.run is None and only.trace is None and not only.mismatched and not only.slow():
         # The newest of each facet, then the newest of these: quick however rare the wanted calls are.
-        newest = heapq.nlargest(limit, _newest(connection, facets, limit, only))
-        condition, values = f"calls.rowid IN ({', '.join(str(rowid) for _, rowid in newest)})", list[Any]()
+        found = heapq.nlargest(limit, _newest(connection, facets, limit, only))
+        condition, values = f"calls.rowid IN ({', '.join(str(rowid) for _, rowid in found)})", list[Any]()
     else:
         condition, values = _condition(connection, facets, only)
+    return _read(connection, facets, f"{condition} ORDER BY start DESC, calls.rowid DESC LIMIT ?", (*values, limit))
+
+
+def newest(connection: sqlite3.Connection) -> str | None:
+    """The id of the call that was taken in last; None where there is none."""
+    row = connection.execute("SELECT id FROM calls ORDER BY rowid DESC LIMIT 1").fetchone()
+    return row[0].hex() if row else None
+
+
+def later(connection: sqlite3.Connection, mark: str | None, only: Filter) -> list[Record]:
+    """The calls that were taken in after the one with the id `mark`, in that order; see `Store.later`."""
+    row = None if mark is None else connection.execute("SELECT rowid FROM calls WHERE id = ?", (bytes.fromhex(mark),))
+    row = (0,) if row is None else row.fetchone()
+    if row is None:  # it was removed: the next call is asked for with a new mark
+        return []
+    facets = facets_of(connection, only)
+    condition, values = _condition(connection, facets, only)
+    # From the mark on, and by no index: what is new is little, whatever the filter says.
+    calls = "calls NOT INDEXED CROSS JOIN"
+    return _read(connection, facets, f"{condition} AND calls.rowid > ? ORDER BY calls.rowid", (*values, row[0]), calls)
+
+
+def _read(
+    connection: sqlite3.Connection,
+    facets: Mapping[int, Facet],
+    condition: str,
+    values: Sequence[Any],
+    calls: str = "calls JOIN",
+) -> list[Record]:
     names = (*VALUE_COLUMNS, "repriced")
     there = columns(connection)
     chosen = ", ".join(f"calls.{name}" if name in there else "NULL" for name in names)
     rows = connection.execute(
-        f"SELECT calls.id, facet, run, service, segments.prices, {chosen} FROM calls"  # noqa: S608
-        f" JOIN segments ON segments.id = segment WHERE {condition}"
-        " ORDER BY start DESC, calls.rowid DESC LIMIT ?",
-        (*values, limit),
+        f"SELECT calls.id, facet, run, service, segments.prices, {chosen} FROM {calls}"  # noqa: S608
+        f" segments ON segments.id = segment WHERE {condition}",
+        values,
     )
     return [
         _record(facets[facet], key, run, service, prices, dict(zip(names, rest, strict=True)))
