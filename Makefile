@@ -27,7 +27,7 @@ frameworks: ## real programs of each agent framework, each in an environment of 
 wires: ## chains of real processes over A2A, MCP and HTTP, each SDK in an environment of its own
 	$(PY) scripts/environments.py wires
 providers: ## each further provider's SDK, at its newest and an older major version, each in an environment of its own
-	$(PY) scripts/environments.py providers
+	$(PY) scripts/environments.py providers && $(PY) scripts/surfaces.py
 page: ## the dashboard in a real browser (installs Debian's chromium where there is none)
 	command -v chromium >/dev/null || apt-get install -y -q --no-install-recommends chromium fonts-dejavu-core
 	$(PY) -m pip install -q --group page && $(PY) -m pytest -q -n 2 tests/test_dashboard.py

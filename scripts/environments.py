@@ -1,16 +1,22 @@
 """Runs what needs an environment of its own: agent frameworks, wires, providers' SDKs, as these pin against each other.
 
 `python scripts/environments.py [--small] [NAME ...]`: all rows, or CI's, or those named; a group's name is all of its
-rows. An environment is made once, under `.venv-rows/`, and made anew when its row changes.
+rows. What a provider's rows prove is written to `docs/providers.json` (not with `--small`), from which
+`scripts/surfaces.py` makes the tables of SDKs. An environment is made once, under `.venv-rows/`, and made anew when
+its row changes.
 """
 
 from __future__ import annotations
 
 import argparse
+import json
 import re
 import subprocess
 import sys
 import time
+from pathlib import Path
+from typing import Any
+from xml.etree import ElementTree as ET
 
 from venvs import ROOT, TEST_TOOLS, environment
 
@@ -64,6 +70,7 @@ PROVIDERS: Rows = {
     "ollama": ("test_ollama.py", ("ollama",)),
     "ollama-0.4": ("test_ollama.py", ("ollama==0.4.0",)),
 }
+OUTCOME = ROOT / "docs" / "providers.json"
 GROUPS = {"frameworks": FRAMEWORKS, "wires": WIRES, "providers": PROVIDERS}
 """A group's files of tests are in the folder of its name in `tests/`."""
 ROWS = {
@@ -73,21 +80,64 @@ SMALL = ("openai-agents", "smolagents")
 """CI's: the lightest."""
 
 
-def run(name: str) -> bool:
+def run(name: str, *, noted: bool) -> bool:
     """One row: says what was installed and whether its tests passed."""
     started = time.monotonic()
     file, installed = ROWS[name]
     python = environment(HOME / name, sys.executable, [*TEST_TOOLS, *installed])
     package = re.split(r"[\[<>=~]", installed[0])[0]
-    listed = f"import importlib.metadata as m; print(m.version({package!r}))"
-    version = subprocess.check_output([python, "-c", listed], text=True).strip()
-    flags = ["-q", "-p", "no:cacheprovider", "-n", "2", file]
+    version = version_of(python, package)
+    report = HOME / f"{name}.xml"
+    report.unlink(missing_ok=True)
+    flags = ["-q", "-p", "no:cacheprovider", "-n", "2", f"--junitxml={report}", file]
     done = subprocess.run([python, "-m", "pytest", *flags], check=False, cwd=ROOT, capture_output=True, text=True)
     last = done.stdout.strip().rpartition("\n")[2]
     print(f"{package:18} {version:10} {last}  (with its environment {time.monotonic() - started:.0f} s)", flush=True)
     if done.returncode:
         print(done.stdout, done.stderr, flush=True)
+    if noted and name in PROVIDERS and report.exists():
+        note(name, python, report)
     return done.returncode == 0
+
+
+def version_of(python: Path, package: str) -> str:
+    """The version of a distribution that an environment has."""
+    listed = f"import importlib.metadata as m; print(m.version({package!r}))"
+    return subprocess.check_output([python, "-c", listed], text=True).strip()
+
+
+def note(name: str, python: Path, report: Path) -> None:
+    """Writes what a provider's row proved in the place of its last outcome, from the properties of its tests.
+
+    `tests/providers/conftest.py` gives each test that is marked with surfaces a property for each, and one for what it has recorded.
+    """
+    asked = "import platform; print('.'.join(platform.python_version_tuple()[:2]))"
+    row: dict[str, Any] = {"name": name, "passed": 0, "failed": [], "sdks": {}}
+    row["python"] = subprocess.check_output([python, "-c", asked], text=True).strip()
+    for case in ET.parse(report).iter("testcase"):  # noqa: S314  (our own file)
+        failed = case.find("failure") is not None or case.find("error") is not None
+        lacking = case.find("skipped") is not None
+        if failed:
+            row["failed"].append(f"{str(case.get('classname')).rpartition('.')[2]}::{case.get('name')}")
+        row["passed"] += not failed and not lacking
+        told = [(each.get("name"), json.loads(str(each.get("value")))) for each in case.iter("property")]
+        facts = {} if lacking else next((value for kind, value in told if kind == "recorded"), {})
+        for surface in (value for kind, value in told if kind == "surface" and not failed):
+            _add(row["sdks"], surface, facts, lacking=lacking)
+    for sdk, found in row["sdks"].items():
+        found["version"] = version_of(python, sdk)
+    before = json.loads(OUTCOME.read_text()) if OUTCOME.exists() else []
+    kept = {each["name"]: each for each in [*before, row]}
+    OUTCOME.write_text(json.dumps([kept[each] for each in PROVIDERS if each in kept], indent=1, sort_keys=True) + "\n")
+
+
+def _add(sdks: dict[str, Any], surface: dict[str, Any], facts: dict[str, Any], *, lacking: bool) -> None:
+    """One test's proof of a surface, joined with those of the same SDK; sets are sorted lists."""
+    sdk = sdks.setdefault(surface["sdk"], {"surfaces": {}, "providers": [], "tokens": [], "cost": []})
+    ways = sdk["surfaces"].setdefault(surface["name"], [])
+    ways[:] = sorted({*ways, *(() if lacking else surface["ways"])}, reverse=True)
+    for name, values in facts.items():
+        sdk[name] = sorted({*sdk[name], *values})
 
 
 def main() -> int:
@@ -100,7 +150,7 @@ def main() -> int:
     if unknown := [name for name in args.names if name not in {*GROUPS, *ROWS}]:
         parser.error(f"no such row: {', '.join(unknown)}")
     names = [row for name in args.names for row in GROUPS.get(name, (name,))]
-    passed = [run(name) for name in names or (SMALL if args.small else ROWS)]
+    passed = [run(name, noted=not args.small) for name in names or (SMALL if args.small else ROWS)]
     return int(not all(passed))
 
 

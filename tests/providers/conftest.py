@@ -3,6 +3,11 @@
 from __future__ import annotations
 
 import importlib.util
+import json
+from collections.abc import Iterator
+
+import pytest
+from semconv import noted
 
 NEEDS: dict[str, str] = {
     "test_ollama.py": "ollama",
@@ -16,3 +21,26 @@ def _installed(module: str) -> bool:
 
 
 collect_ignore = [file for file, module in NEEDS.items() if not _installed(module)]
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """The surfaces that a test is marked with are in the report: `scripts/environments.py` reads them there."""
+    for item in items:
+        parameters = getattr(getattr(item, "callspec", None), "params", {})
+        way = next((each for each in parameters.values() if each in ("sync", "async")), "sync")
+        for mark in item.iter_markers("surface"):
+            sdk, name, *ways = mark.args
+            item.user_properties.append(("surface", json.dumps({"sdk": sdk, "name": name, "ways": ways or [way]})))
+
+
+@pytest.fixture(autouse=True)
+def recorded(request: pytest.FixtureRequest, conventions: None) -> Iterator[None]:
+    """So is what it has recorded: who served, which tokens were counted, and by what the calls have a price."""
+    yield
+    calls = [each for each in noted.records if each["kind"] == "call"]
+    facts = {
+        "providers": sorted({each["provider"] for each in calls}),
+        "tokens": sorted({name for each in calls for name in each.get("usage") or () if name != "stated_total"}),
+        "cost": sorted({each.get("cost_source") or each["cost_status"] for each in calls if each.get("usage")}),
+    }
+    request.node.user_properties.append(("recorded", json.dumps(facts)))
