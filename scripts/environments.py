@@ -60,7 +60,11 @@ WIRES: Rows = {
         ),
     ),
 }
-PROVIDERS: Rows = {}
+PROVIDERS: Rows = {
+    "mistral": ("test_mistral.py", ("mistralai",)),
+    "mistral-2": ("test_mistral.py", ("mistralai==2.*",)),
+    "mistral-1": ("test_mistral.py", ("mistralai==1.*",)),
+}
 GROUPS = {"frameworks": FRAMEWORKS, "wires": WIRES, "providers": PROVIDERS}
 """A group's files of tests are in the folder of its name in `tests/`."""
 ROWS = {

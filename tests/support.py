@@ -50,7 +50,9 @@ def clean_environment(**changes: str) -> dict[str, str]:
     mine = {
         name: value
         for name, value in os.environ.items()
-        if not name.startswith(("HEXR_", "OTEL_", "OPENAI_", "ANTHROPIC_", "GOOGLE_", "GEMINI_", "PYTHON"))
+        if not name.startswith(
+            ("HEXR_", "OTEL_", "OPENAI_", "ANTHROPIC_", "GOOGLE_", "GEMINI_", "MISTRAL_", "CO_", "PYTHON")
+        )
     }
     return mine | changes
 

@@ -91,8 +91,10 @@ class Target:
     name: str
     """Dotted path inside the provider's module, such as `SyncAPIClient.request`."""
     drive: str
-    """`call`, `acall`, `stream`, `astream` (the billed request), `feed` (a parsed body or event), `mute` (a span that
-    the SDK emits for the same request), `tool` (a run of a tool, sync or async alike), `untraced` (a span that the SDK
+    """`call`, `acall`, `stream`, `astream` (the billed request), `enter` (a context manager of `contextlib`,
+    sync or async alike, that sends the request when it is entered), `feed` (a parsed body or event), `mute` (a span that
+    the SDK emits for the same request), `idle` (a function that starts such a span, whose first two `parameters` are its
+    switch and its tracer), `tool` (a run of a tool, sync or async alike), `untraced` (a span that the SDK
     emits for such a run), `role` (a run of an agent by a framework, of any kind of function). Of a long connection (`sessions.py`), sync or async alike: `open` (returns it),
     `connect` (returns a context manager of `contextlib` that enters it), `ask` (sends a message), `receive` (returns a message), `watch` (waits for one), `leave` (closes it).
     Of a program that calls the models itself (`accounts.py`): `order` (sends it a message, awaited), `statements`
@@ -143,6 +145,11 @@ class Direct:
     """The PyPI distribution that provides `module`."""
     options: Callable[[str | None], dict[str, Any]]
     """Base URL or None -> keyword arguments of the client class."""
+    amethod: str | None = None
+    astream_method: str | None = None
+    """The asynchronous twins, where they have names of their own."""
+    served: str | None = None
+    """Who serves it, as `gen_ai.provider.name` spells it, where that is not the name of the table."""
 
 
 @dataclass(frozen=True, slots=True)

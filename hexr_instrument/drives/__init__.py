@@ -18,6 +18,7 @@ DRIVES: dict[str, Callable[[Patch, Target, Recorder], Wrapper]] = {
     "astream": calls.astream,
     "feed": calls.feed,
     "mute": calls.mute,
+    "idle": calls.idle,
     "open": connections.opening,
     "aopen": connections.aopening,
     "connect": connections.connect,

@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
+from opentelemetry import trace
+
 from .. import streams
 from ..budgets import BudgetExceeded
 from ..call import REGISTRATION, Provider, Target, mapping
@@ -187,5 +189,27 @@ def mute(patch: Patch, target: Target, recorder: Recorder) -> Wrapper:
     def wrapper(wrapped: Callable[..., Any], instance: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
         live = CURRENT.get()
         return wrapped(*args, **kwargs) if live is None or guarded(getattr, live, "quiet") else None
+
+    return wrapper
+
+
+def idle(patch: Patch, target: Target, recorder: Recorder) -> Wrapper:
+    """What starts an SDK's own span: told that it is switched off where the span would go the way of ours.
+
+    One that goes to the SDK's vendor, by a provider of its own, is left alone: the program has asked for it.
+    """
+    switch, tracer, *_ = target.parameters
+
+    def superfluous(given: Any) -> bool:
+        live = CURRENT.get()
+        if live is None or live.quiet:
+            return False
+        around = trace.get_tracer_provider()
+        return getattr(given, "resource", None) is getattr(around, "resource", None)
+
+    def wrapper(wrapped: Callable[..., Any], instance: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
+        if switch in kwargs and guarded(superfluous, kwargs.get(tracer)):
+            kwargs = {**kwargs, switch: False}
+        return wrapped(*args, **kwargs)
 
     return wrapper

@@ -9,6 +9,8 @@ from .google import GOOGLE
 from .google_batches import GOOGLE_BATCHES, GOOGLE_FILES
 from .google_interactions import GOOGLE_INTERACTIONS, GOOGLE_INTERACTIONS_1
 from .google_live import GOOGLE_LIVE
+from .mistral import MISTRAL
+from .mistral_spans import MISTRAL_SPANS
 from .openai import OPENAI
 from .openai_sockets import SOCKETS
 from .tools import TOOLS
@@ -24,5 +26,7 @@ PROVIDERS: tuple[Provider, ...] = (
     GOOGLE_INTERACTIONS,
     GOOGLE_INTERACTIONS_1,
     GOOGLE_LIVE,
+    *MISTRAL,
+    *MISTRAL_SPANS,
     *TOOLS,
 )
