@@ -204,8 +204,8 @@ def idle(patch: Patch, target: Target, recorder: Recorder) -> Wrapper:
         live = CURRENT.get()
         if live is None or live.quiet:
             return False
-        around = trace.get_tracer_provider()
-        return getattr(given, "resource", None) is getattr(around, "resource", None)
+        own = getattr(given, "resource", None)  # none of a tracer whose provider is still to come: the global one
+        return own is None or own is getattr(trace.get_tracer_provider(), "resource", None)
 
     def wrapper(wrapped: Callable[..., Any], instance: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
         if switch in kwargs and guarded(superfluous, kwargs.get(tracer)):

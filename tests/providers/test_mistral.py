@@ -295,6 +295,7 @@ def test_content_is_recorded_where_it_is_asked_for(ask: Run, mistral: VendorServ
     """Prompts and answers, whole and streamed, thoughts apart, are on the spans as the conventions have them."""
     done = ask(CONTENT, OTEL_INSTRUMENTATION_GENAI_CAPTURE_MESSAGE_CONTENT="SPAN_ONLY", **receiver.environment())
     assert done.returncode == 0, done.err
+    assert {span.scope.name for span in receiver.spans} == {"hexr_instrument"}
     whole, streamed, code, talk, talked = [
         {
             name.rpartition("gen_ai.")[2]: json.loads(text)
