@@ -21,7 +21,7 @@ LEAST = 64
 
 _LONGEST_KEY = 512
 """Characters of the longest key, or token, that is looked for where a text is cut."""
-_ABSENT = ("NotGiven", "Omit")
+_ABSENT = ("NotGiven", "Omit", "Unset", "ellipsis")
 """What the SDKs' own defaults are: a field that is not sent."""
 
 

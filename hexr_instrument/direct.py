@@ -21,7 +21,8 @@ from .providers import PROVIDERS
 from .providers.hosts import provider_of
 
 _BY_NAME = {provider.name: provider for provider in PROVIDERS if provider.direct is not None}
-_ENVIRONMENTS = ("OPENAI_", "ANTHROPIC_", "GOOGLE_", "GEMINI_", "AZURE_", "OLLAMA_", "XAI_", "REPLICATE_")
+_ENVIRONMENTS = ("OPENAI_", "ANTHROPIC_", "GOOGLE_", "GEMINI_", "AZURE_", "OLLAMA_", "XAI_", "REPLICATE_", "MISTRAL_", "CO_",
+                 "COHERE_", "VOYAGE_", "AI21_")  # fmt: skip
 
 
 class HexrError(RuntimeError):
@@ -73,7 +74,7 @@ class Asked:
         self.wire = direct.format
         self.stream = stream
         client = _client(self.table, direct, base_url, api_key, twin=twin)
-        path = direct.stream_method if stream and direct.stream_method else direct.method
+        path = _path(direct, stream=stream, twin=twin)
         self.method: Any = client
         for step in path.split("."):
             self.method = getattr(self.method, step)
@@ -113,7 +114,17 @@ def _direct(provider: str, base_url: str | None) -> tuple[Provider, Direct]:
     return table, table.direct
 
 
+def _path(direct: Direct, *, stream: bool, twin: bool) -> str:
+    """The dotted path from the client to the method."""
+    whole, streamed = direct.method, direct.stream_method
+    if twin:
+        whole, streamed = direct.amethod or whole, direct.astream_method or streamed
+    return streamed if stream and streamed else whole
+
+
 def _served_by(client: Any, table: Provider) -> str:
+    if table.direct is not None and table.direct.served is not None:
+        return table.direct.served
     if table.name == "google":
         return "gcp.vertex_ai" if client._api_client.vertexai else "gcp.gemini"
     url = getattr(client, "_base_url", None)
@@ -144,6 +155,8 @@ def _client(table: Provider, direct: Direct, base_url: str | None, api_key: str 
     if name not in cache:
         kind, _, inner = (direct.aclient if twin else direct.client).partition(".")
         options = direct.options(base_url)
+        if not hasattr(module, kind):  # an older major, which has it at its root
+            module = importlib.import_module(direct.module.partition(".")[0])
         client = getattr(module, kind)(**options, **({} if key is None else direct.key(key)))
         cache[name] = client if not inner else _Twin(client, getattr(client, inner))
     return cache[name]

@@ -85,7 +85,7 @@ def _patch(provider: Provider, module: ModuleType, recorder: Recorder, *, execut
     elif not executed or patch.breaker is None:
         return
     for target in provider.targets:
-        if target.drive in ("mute", "untraced") and recorder.config.native_spans:
+        if target.drive in ("mute", "idle", "untraced") and recorder.config.native_spans:
             continue
         guarded(_wrap, module, target, partial(_driven, target, recorder, patch), patch)
 

@@ -69,6 +69,9 @@ WIRES: Rows = {
 PROVIDERS: Rows = {
     "ollama": ("test_ollama.py", ("ollama",)),
     "ollama-0.4": ("test_ollama.py", ("ollama==0.4.0",)),
+    "mistral": ("test_mistral.py", ("mistralai",)),
+    "mistral-2": ("test_mistral.py", ("mistralai==2.*",)),
+    "mistral-1": ("test_mistral.py", ("mistralai==1.*",)),
 }
 OUTCOME = ROOT / "docs" / "providers.json"
 GROUPS = {"frameworks": FRAMEWORKS, "wires": WIRES, "providers": PROVIDERS}

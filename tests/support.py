@@ -51,7 +51,20 @@ def clean_environment(**changes: str) -> dict[str, str]:
         name: value
         for name, value in os.environ.items()
         if not name.startswith(
-            ("HEXR_", "OTEL_", "OPENAI_", "ANTHROPIC_", "GOOGLE_", "GEMINI_", "OLLAMA_", "XAI_", "REPLICATE_", "PYTHON")
+            (
+                "HEXR_",
+                "OTEL_",
+                "OPENAI_",
+                "ANTHROPIC_",
+                "GOOGLE_",
+                "GEMINI_",
+                "OLLAMA_",
+                "XAI_",
+                "REPLICATE_",
+                "MISTRAL_",
+                "CO_",
+                "PYTHON",
+            )
         )
     }
     return mine | changes

@@ -24,6 +24,7 @@ from hexr_instrument.formats.audio import SPEECH, TRANSCRIPTIONS
 from hexr_instrument.formats.batches import BATCHES
 from hexr_instrument.formats.chat import CHAT
 from hexr_instrument.formats.completions import COMPLETIONS
+from hexr_instrument.formats.conversations import CONVERSATIONS
 from hexr_instrument.formats.embeddings import EMBEDDINGS
 from hexr_instrument.formats.gemini import EMBED_CONTENT, GENERATE_CONTENT
 from hexr_instrument.formats.gemini_live import GEMINI_LIVE
@@ -34,6 +35,8 @@ from hexr_instrument.formats.images import IMAGES
 from hexr_instrument.formats.interactions import INTERACTIONS
 from hexr_instrument.formats.message_batches import MESSAGE_BATCHES
 from hexr_instrument.formats.messages import MESSAGES
+from hexr_instrument.formats.mistral import CHAT as MISTRAL_CHAT
+from hexr_instrument.formats.mistral import FIM
 from hexr_instrument.formats.ollama import CHAT as OLLAMA_CHAT
 from hexr_instrument.formats.ollama import EMBED as OLLAMA_EMBED
 from hexr_instrument.formats.ollama import GENERATE as OLLAMA_GENERATE
@@ -47,6 +50,9 @@ FORMATS: dict[str, Format] = {
     "agent_result": AGENT_RESULT,
     "chat": CHAT,
     "completions": COMPLETIONS,
+    "mistral_chat": MISTRAL_CHAT,
+    "fim": FIM,
+    "conversations": CONVERSATIONS,
     "embeddings": EMBEDDINGS,
     "responses": RESPONSES,
     "decisions": DECISIONS,

@@ -91,9 +91,11 @@ class Target:
     name: str
     """Dotted path inside the provider's module, such as `SyncAPIClient.request`."""
     drive: str
-    """`call`, `acall`, `stream`, `astream` (the billed request), `reply` (it is whole or, with
-    `stream=True`, a generator that sends nothing before its first chunk is asked for; sync or async alike), `feed` (a parsed body or event), `mute` (a span that
-    the SDK emits for the same request), `tool` (a run of a tool, sync or async alike), `untraced` (a span that the SDK
+    """`call`, `acall`, `stream`, `astream` (the billed request), `reply` (it is whole or, with `stream=True`, a generator
+    that sends nothing before its first chunk is asked for; sync or async alike), `enter` (a context manager of
+    `contextlib`, sync or async alike, that sends the request when it is entered), `feed` (a parsed body or event), `mute`
+    (a span that the SDK emits for the same request), `idle` (a function that starts such a span, whose first two
+    `parameters` are its switch and its tracer), `tool` (a run of a tool, sync or async alike), `untraced` (a span that the SDK
     emits for such a run), `role` (a run of an agent by a framework, of any kind of function). Of a long connection (`sessions.py`), sync or async alike: `open` (returns it),
     `connect` (returns a context manager of `contextlib` that enters it), `ask` (sends a message), `receive` (returns a message), `watch` (waits for one), `leave` (closes it).
     Of a program that calls the models itself (`accounts.py`): `order` (sends it a message, awaited), `statements`
@@ -146,6 +148,11 @@ class Direct:
     """Base URL or None -> keyword arguments of the client class."""
     key: Callable[[str], dict[str, Any]] = lambda key: {"api_key": key}
     """The key that the call was given -> keyword arguments of the client class."""
+    amethod: str | None = None
+    astream_method: str | None = None
+    """The asynchronous twins, where they have names of their own."""
+    served: str | None = None
+    """Who serves it, as `gen_ai.provider.name` spells it, where that is not the name of the table."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -20,6 +20,7 @@ DRIVES: dict[str, Callable[[Patch, Target, Recorder], Wrapper]] = {
     "areply": calls.areply,
     "feed": calls.feed,
     "mute": calls.mute,
+    "idle": calls.idle,
     "open": connections.opening,
     "aopen": connections.aopening,
     "connect": connections.connect,

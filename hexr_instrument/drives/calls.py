@@ -6,6 +6,8 @@ from collections.abc import AsyncIterator, Callable
 from functools import partial
 from typing import Any
 
+from opentelemetry import trace
+
 from .. import streams
 from ..budgets import BudgetExceeded
 from ..call import REGISTRATION, Provider, Target, mapping
@@ -240,5 +242,27 @@ def mute(patch: Patch, target: Target, recorder: Recorder) -> Wrapper:
     def wrapper(wrapped: Callable[..., Any], instance: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
         live = CURRENT.get()
         return wrapped(*args, **kwargs) if live is None or guarded(getattr, live, "quiet") else None
+
+    return wrapper
+
+
+def idle(patch: Patch, target: Target, recorder: Recorder) -> Wrapper:
+    """What starts an SDK's own span: told that it is switched off where the span would go the way of ours.
+
+    One that goes to the SDK's vendor, by a provider of its own, is left alone: the program has asked for it.
+    """
+    switch, tracer, *_ = target.parameters
+
+    def superfluous(given: Any) -> bool:
+        live = CURRENT.get()
+        if live is None or live.quiet:
+            return False
+        own = getattr(given, "resource", None)  # none of a tracer whose provider is still to come: the global one
+        return own is None or own is getattr(trace.get_tracer_provider(), "resource", None)
+
+    def wrapper(wrapped: Callable[..., Any], instance: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
+        if switch in kwargs and guarded(superfluous, kwargs.get(tracer)):
+            kwargs = {**kwargs, switch: False}
+        return wrapped(*args, **kwargs)
 
     return wrapper

@@ -9,6 +9,8 @@ from .google import GOOGLE
 from .google_batches import GOOGLE_BATCHES, GOOGLE_FILES
 from .google_interactions import GOOGLE_INTERACTIONS, GOOGLE_INTERACTIONS_1
 from .google_live import GOOGLE_LIVE
+from .mistral import MISTRAL
+from .mistral_spans import MISTRAL_SPANS
 from .ollama import OLLAMA
 from .openai import OPENAI
 from .openai_sockets import SOCKETS
@@ -26,5 +28,7 @@ PROVIDERS: tuple[Provider, ...] = (
     GOOGLE_INTERACTIONS_1,
     GOOGLE_LIVE,
     OLLAMA,
+    *MISTRAL,
+    *MISTRAL_SPANS,
     *TOOLS,
 )

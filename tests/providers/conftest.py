@@ -10,6 +10,7 @@ import pytest
 from semconv import noted
 
 NEEDS: dict[str, str] = {
+    "test_mistral.py": "mistralai",
     "test_ollama.py": "ollama",
 }
 """File of tests -> the module without which it is left out: `make providers` has an environment for each."""

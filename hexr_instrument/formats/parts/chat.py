@@ -71,11 +71,18 @@ def _audio(audio: Any) -> Part:
     return {**made, "transcript": said[0]["content"]} if (said := texts(pick(audio, "transcript"))) else made
 
 
+def parts_of_content(content: Any) -> list[Part]:
+    """The parts of a message's content."""
+    return parts_of(content, _part)
+
+
 def _part(part: Any) -> list[Part]:
     kind = text(part, "type")
     if kind == "text":
         return texts(pick(part, "text"))
-    if kind == "image_url" and (url := text(part, "image_url", "url")):
+    if kind == "thinking":  # Mistral's, in parts of its own
+        return reasoning([text(each, "text") or "" for each in sequence(pick(part, "thinking"))])
+    if kind == "image_url" and (url := text(part, "image_url", "url") or text(part, "image_url")):
         return [link(url, "image")]
     if kind == "input_audio":
         form = text(part, "input_audio", "format")
@@ -100,6 +107,10 @@ def fold(so_far: Any, chunk: Any) -> Any:
         delta = pick(choice, "delta")
         for name in ("content", "refusal", "reasoning_content", "reasoning"):
             add(place, name, pick(delta, name))
+        for part in sequence(pick(delta, "content")):  # Mistral's models that reason
+            add(place, "content", pick(part, "text"))
+            for thought in sequence(pick(part, "thinking")):
+                add(place, "reasoning_content", pick(thought, "text"))
         for call in sequence(pick(delta, "tool_calls")):
             _fold_call(slot(place.setdefault("tool_calls", {}), number(call, "index")), call)
         if audio := mapping(pick(delta, "audio")):
