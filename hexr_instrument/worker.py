@@ -43,8 +43,9 @@ ORPHAN_SECONDS = 30.0
 ORPHANS = 10
 """How many of their segments it delivers before it looks after its own again."""
 PRUNE_SECONDS = 3600
-FORK_SECONDS = 0.3
-"""How long a fork may wait for what is being delivered, so that no thread of ours runs beside it."""
+FORK_SHARE = 0.15
+"""How long a fork may wait for what is being delivered, so that no thread of ours runs beside it: this part of what an
+exit may take, 0.3 s of its 2."""
 
 
 class Worker:
@@ -518,12 +519,13 @@ class Worker:
             self._loaded.wait(5)
         asked = self._asked = threading.Event()
         self._wake.put(None)
-        asked.wait(FORK_SECONDS)
+        patience = FORK_SHARE * self._config.exit_timeout
+        asked.wait(patience)
         with self._start:
             self._asked = None
             rested = self._thread is None
         if rested:
-            thread.join(FORK_SECONDS)
+            thread.join(patience)
             forks.gone(thread, signals.rest())
 
     def _forked(self) -> None:

@@ -81,7 +81,7 @@ def run(tmp_path: Path, providers: ProviderServer) -> Run:
         command: list[str] | None = None,
         options: tuple[str, ...] = (),
         bare: bool = False,
-        timeout: float = 60,
+        timeout: float = 150,  # beyond any program's need on a loaded machine
         cwd: Path | None = None,
         **variables: str,
     ) -> Done:
