@@ -10,6 +10,7 @@ import pytest
 from semconv import noted
 
 NEEDS: dict[str, str] = {
+    "test_aiobotocore.py": "aiobotocore",
     "test_mistral.py": "mistralai",
     "test_ollama.py": "ollama",
 }
