@@ -166,6 +166,10 @@ class Direct:
     """The asynchronous twins, where they have names of their own."""
     served: str | None = None
     """Who serves it, as `gen_ai.provider.name` spells it, where that is not the name of the table."""
+    stream_part: str | None = None
+    """The key of the result under which the stream is, where the result is not the stream."""
+    threads: bool = False
+    """Whether the SDK has no asynchronous client: its method and its stream then wait in a thread."""
 
 
 @dataclass(frozen=True, slots=True)

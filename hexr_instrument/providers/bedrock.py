@@ -38,19 +38,11 @@ def _request(client: Any, args: tuple[Any, ...], kwargs: Mapping[str, Any], targ
     parameters = wire.request(body)
     if guardrail := text(asked, "guardrailIdentifier"):
         parameters["guardrail"] = guardrail
-    return Request(
-        format=wire,
-        provider="aws.bedrock",
-        model=model,
-        operation=kind,
-        host=host,
-        port=port,
-        stream=stream,
-        parameters=parameters,
-        # What is asked for by its own name serves; a router says whom it chose, a profile of the account's does not.
-        served=None if "/" in (model or "") else model,
-        body=body,
-    )
+    # What is asked for by its own name serves; a router says whom it chose, a profile of the account's does not.
+    served = None if "/" in (model or "") else model
+    found = Request(wire, "aws.bedrock", model, operation=kind, host=host, port=port, stream=stream, served=served)
+    found.parameters, found.body = parameters, body
+    return found
 
 
 def _outcome(result: Any) -> Outcome:
@@ -82,20 +74,12 @@ def _streamed(stream: Any, known: dict[str, Any]) -> Outcome:
     return Outcome(body=raw, stream=stream, chunks="_event_generator", parser="_parser", payload=known)
 
 
-def _owner(client: Any) -> Any:
-    return client
-
-
 def _handle(client: Any) -> Any:
     """A copy with the same endpoint, which is the transport."""
     kind: Any = client.__class__
     made: Any = object.__new__(kind)  # `copy` would ask the empty copy for attributes, which asks for itself
     made.__dict__.update(client.__dict__)
     return made
-
-
-def _options(base_url: str | None) -> dict[str, Any]:
-    return {"service_name": "bedrock-runtime", **({"endpoint_url": base_url} if base_url else {})}
 
 
 def _table(name: str, module: str, kind: str, drive: str, direct: Direct | None = None) -> Provider:
@@ -105,12 +89,28 @@ def _table(name: str, module: str, kind: str, drive: str, direct: Direct | None 
         targets=(Target(f"{kind}._make_api_call", drive, ("operation_name", "api_params"), only=_CLIENT),),
         request=_request,
         outcome=_outcome,
-        owner=_owner,
+        owner=lambda client: client,
         handle=_handle,
         clients=(_CLIENT,),
         direct=direct,
     )
 
 
-BEDROCK = _table("bedrock", "botocore.client", "BaseClient", "call")
+_SERVICE = {"service_name": "bedrock-runtime"}
+DIRECT = Direct(
+    module="boto3",
+    client="client",
+    aclient="client",
+    method="converse",
+    stream_method="converse_stream",
+    format=CONVERSE,
+    keys=(),  # AWS looks for credentials in many places
+    keyless=None,
+    package="boto3",
+    options=lambda base_url: _SERVICE | ({"endpoint_url": base_url} if base_url else {}),
+    served="aws.bedrock",
+    stream_part="stream",
+    threads=True,
+)
+BEDROCK = _table("bedrock", "botocore.client", "BaseClient", "call", DIRECT)
 AIOBEDROCK = _table("bedrock aio", "aiobotocore.client", "AioBaseClient", "acall")

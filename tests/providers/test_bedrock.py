@@ -7,8 +7,6 @@ from support import Run, alike
 
 from hexr_instrument.demo.providers import ProviderServer
 
-pytest.importorskip("boto3")
-
 CALLS = """
 import boto3, io, json, re
 from botocore.eventstream import EventStream
@@ -243,3 +241,31 @@ except Exception as error:
     )
     assert (done.returncode, done.out) == (0, "HexrError\n"), done.err
     assert [call.get("role") for call in done.calls] == ["writer", None, "editor"]
+
+
+@pytest.mark.surface("boto3", "hexr_llm")
+def test_the_direct_call_goes_through_boto3(run: Run) -> None:
+    """Sync and async, whole and streamed: the answer agrees with the record, which has the role."""
+    done = run("""
+import asyncio
+from hexr import hexr_llm
+ask = dict(provider="bedrock", model="us.amazon.nova-lite-v1:0", prompt="hi", system="Be brief.", role="tester", max_tokens=50)
+whole = hexr_llm(**ask)
+pieces = hexr_llm(stream=True, **ask)
+texts = list(pieces)
+async def main():
+    stream = await hexr_llm.aio(stream=True, **ask)
+    return await hexr_llm.aio(**ask), [piece async for piece in stream], stream.response
+one, more, last = asyncio.run(main())
+assert len(texts) > 1 and "".join(texts) == "".join(more) == whole.text == one.text == pieces.response.text
+for each in (whole, pieces.response, one, last):
+    print(each.provider, each.model, each.usage.input, each.usage.output, round(each.cost_usd * 10**12))
+""")
+    assert (done.returncode, done.err) == (0, "")
+    told = [line.split() for line in done.out.splitlines()]
+    kept = [
+        [each["provider"], each["model"], *(str(count) for count in (*each["usage"].values(), each["cost"]))]
+        for each in done.calls
+    ]
+    assert sorted(kept) == sorted(told)
+    assert [each["role"] for each in done.calls] == ["tester"] * 4
