@@ -35,8 +35,10 @@ async def main():
             break
         closed.close()
         print((await (await client.invoke_model(**LLAMA))["body"].read()))
-        async with (await client.invoke_model(**LLAMA))["body"] as body:
-            print([piece async for piece in body.iter_chunks(9)])
+        async with (await client.invoke_model(**LLAMA))["body"] as raw:
+            print(await raw.read())
+        body = (await client.invoke_model(**LLAMA))["body"]
+        print([piece async for piece in body.iter_chunks(9)])
         print([line async for line in (await client.invoke_model(**LLAMA))["body"].iter_lines()])
         (await client.invoke_model(**LLAMA))["body"].close()
         streamed = (await client.invoke_model_with_response_stream(**LLAMA))["body"]
@@ -57,17 +59,17 @@ asyncio.run(main())
     )
 
     def script() -> None:
-        providers.reply(times=9)
+        providers.reply(times=10)
         providers.reply(status=400)
         providers.reply(error_after=3)
 
     done = alike(run, providers, program, script)
     calls = done.calls
     statuses = [call["cost_status"] for call in calls]
-    assert statuses == ["priced"] * 2 + ["partial"] + ["priced"] * 6 + ["no_usage", "partial"]
+    assert statuses == ["priced"] * 2 + ["partial"] + ["priced"] * 7 + ["no_usage", "partial"]
     assert (calls[-2]["error"], calls[-2]["status"]) == ("ValidationException", 400)
     assert calls[-1]["error"] == "throttlingException"
-    assert calls[8]["op"] == "embeddings"
+    assert calls[9]["op"] == "embeddings"
     assert all(call["usage"]["input"] in (10, 20) for call in calls if call["cost_status"] == "priced")
 
 

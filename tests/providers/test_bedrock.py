@@ -86,10 +86,11 @@ while piece := body.read(5):
     pieces.append(piece)
 print(b"".join(pieces), body.read(), body.readable())
 buffer = bytearray(4096)
-print(ask()["body"].readinto(buffer), bytes(buffer).rstrip(b"\\0"))
+whole = ask()["body"]
+print(whole.readinto(buffer) if hasattr(whole, "readinto") else whole.read(), bytes(buffer).rstrip(b"\\0"))
 with ask()["body"] as raw:
     print(type(raw).__name__, raw.read())
-print(ask()["body"].readlines())
+print(list(ask()["body"]._raw_stream))
 read = ask()["body"]._raw_stream.read
 print(list(iter(lambda: read(5), b"")))
 ask()["body"].close()
