@@ -9,6 +9,7 @@ import time
 import weakref
 from collections.abc import AsyncIterator, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from functools import partial
 from types import TracebackType
 from typing import Any
 
@@ -21,7 +22,7 @@ from .providers import PROVIDERS
 from .providers.hosts import provider_of
 
 _BY_NAME = {provider.name: provider for provider in PROVIDERS if provider.direct is not None}
-_ENVIRONMENTS = ("OPENAI_", "ANTHROPIC_", "GOOGLE_", "GEMINI_", "AZURE_", "OLLAMA_", "XAI_", "REPLICATE_", "MISTRAL_", "CO_",
+_ENVIRONMENTS = ("OPENAI_", "ANTHROPIC_", "GOOGLE_", "GEMINI_", "AZURE_", "AWS_", "OLLAMA_", "XAI_", "REPLICATE_", "MISTRAL_", "CO_",
                  "COHERE_", "VOYAGE_", "AI21_")  # fmt: skip
 
 
@@ -78,6 +79,8 @@ class Asked:
         self.method: Any = client
         for step in path.split("."):
             self.method = getattr(self.method, step)
+        if twin and direct.threads:
+            self.method = partial(asyncio.to_thread, self.method)
         if self.wire.ask is None:
             raise HexrError(f"provider {provider!r} has no direct call")
         self.arguments = self.wire.ask(Question(model, tuple(messages), system, stream, options))
@@ -98,6 +101,11 @@ class Asked:
             duration_ms=(time.perf_counter_ns() - self.clock) / 1e6,
             raw=raw,
         )
+
+    def chunks(self, raw: Any) -> Any:
+        """The stream in what the method returned."""
+        direct = self.table.direct
+        return raw[direct.stream_part] if direct is not None and direct.stream_part is not None else raw
 
     def text(self, payload: Any) -> str:
         """The text of a payload or a chunk."""
@@ -179,8 +187,8 @@ class LLMStream(Iterator[str]):
     def __init__(self, asked: Asked, chunks: Any) -> None:
         """Takes the SDK's stream."""
         self._asked = asked
-        self._chunks = chunks
-        self._iterator = iter(chunks)
+        self._chunks = asked.chunks(chunks)
+        self._iterator = iter(self._chunks)
         self._folded = _Folded(asked)
         self.response: LLMResponse | None = None
         """None until the stream has ended."""
@@ -217,8 +225,9 @@ class AsyncLLMStream(AsyncIterator[str]):
     def __init__(self, asked: Asked, chunks: Any) -> None:
         """Takes the SDK's stream."""
         self._asked = asked
-        self._chunks = chunks
-        self._iterator = aiter(chunks)
+        found = asked.chunks(chunks)
+        self._chunks: Any = found if hasattr(found, "__aiter__") else _Threaded(found)
+        self._iterator = aiter(self._chunks)
         self._folded = _Folded(asked)
         self.response: LLMResponse | None = None
         """None until the stream has ended."""
@@ -249,6 +258,23 @@ class AsyncLLMStream(AsyncIterator[str]):
     ) -> None:
         """Closes the stream."""
         await self.aclose()
+
+
+class _Threaded(AsyncIterator[Any]):
+    """The stream of an SDK that has no asynchronous client: each chunk is waited for in a thread."""
+
+    def __init__(self, chunks: Any) -> None:
+        self._chunks = chunks
+        self._iterator = iter(chunks)
+
+    async def __anext__(self) -> Any:
+        chunk = await asyncio.to_thread(next, self._iterator, self)
+        if chunk is self:
+            raise StopAsyncIteration
+        return chunk
+
+    async def aclose(self) -> None:
+        await asyncio.to_thread(self._chunks.close)
 
 
 class _Folded:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import inspect
 import sys
 from collections.abc import Callable
-from functools import partial
+from functools import partial, wraps
 from types import ModuleType
 from typing import Any
 
@@ -201,5 +201,18 @@ def _wrap(module: ModuleType, target: Target, drive: Callable[[Any], Wrapper], p
     if missing := [each for each in target.parameters if each not in known]:
         patch.left[target.name] = f"its signature has no {', '.join(missing)}"
         return
-    setattr(parent, name, Patched(original, drive(original)))
+    made: Any = drive(original)
+    setattr(parent, name, _narrow(original, made, target.only) if target.only else Patched(original, made))
     patch.originals.append((parent, name, own))
+
+
+def _narrow(original: Any, wrapper: Wrapper, only: str) -> Any:
+    """The wrapper for instances of the one class; a plain function, since for all others every call pays for it."""
+
+    @wraps(original)
+    def narrowed(self: Any, *args: Any, **kwargs: Any) -> Any:
+        if type(self).__name__ != only:
+            return original(self, *args, **kwargs)
+        return wrapper(original.__get__(self), self, args, kwargs)
+
+    return narrowed

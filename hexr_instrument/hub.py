@@ -7,7 +7,7 @@ import sys
 import threading
 from types import ModuleType
 
-from . import carry, context, engine, provider, signals, start
+from . import carry, context, engine, first_use, provider, signals, start
 from .agents import Invocation
 from .call import Caller
 from .config import Config
@@ -60,14 +60,17 @@ def _invoke(caller: Caller) -> Invocation | None:
     return None if made is None else guarded(Invocation, made, caller)
 
 
-def on_import(module: ModuleType) -> None:
-    """Patches a provider's or a framework's module that has just been imported."""
+def on_import(module: ModuleType, *, executed: bool = True) -> None:
+    """Patches a provider's or a framework's module that has just been imported (or, not `executed`, is now used)."""
     made = recorder()
     if made is not None:
-        if module.__name__ in start.MODULES:  # a framework may be imported by programs that never make a call
+        if module.__name__ in (
+            *start.MODULES,
+            *start.SHARED,
+        ):  # a framework may be imported by programs that never make a call
             guarded(provider.offer_provider, made)
             guarded(provider.offer_meters, made)
-        engine.patch_module(module, made, executed=True)
+        engine.patch_module(module, made, executed=executed)
         if context.readers and not carry.installed():
             guarded(carry.install)
 
@@ -96,6 +99,7 @@ def uninstrument() -> None:
     """Puts the providers' own objects back; what was recorded stays."""
     global _off
     _off = True
+    guarded(first_use.forget)
     guarded(engine.unpatch)
     context.invoke = context.parent = None
     guarded(carry.remove)

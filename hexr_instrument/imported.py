@@ -33,6 +33,8 @@ def _look(table: Provider | Framework) -> dict[str, Any]:
         importlib.import_module(table.module)
     except ImportError as error:  # another version's module, or one that needs a library that is not there
         return found | {"absent": f"{type(error).__name__}: {error}"}
+    if table.module in start.SHARED:
+        start.used(sys.modules[table.module])
     engine = sys.modules.get(f"{__package__}.engine")
     if engine is not None and table.name in engine.patches:
         patch = engine.patches[table.name]

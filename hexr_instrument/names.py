@@ -84,6 +84,7 @@ REQUEST = {
     "dimension_count": "gen_ai.embeddings.dimension.count",
     "encoding_format": "gen_ai.request.encoding_formats",
     "stream_cursor": "gen_ai.request.stream_cursor",
+    "guardrail": "aws.bedrock.guardrail.id",
 }
 """Sampling parameters: neutral name -> attribute."""
 

@@ -44,6 +44,9 @@ MODULES = (
     "google.genai._extra_utils",
 )
 """The modules whose import loads the engine: one line for each provider's table."""
+SHARED = ("botocore.client", "aiobotocore.client")
+"""The same, but for modules that most programs import for something else: the engine is loaded at their first use for a
+model (`first_use.py`)."""
 FRAMEWORKS = (
     "ag2.agent",
     "agents.run",
@@ -102,7 +105,7 @@ CARRIERS = (
 )
 """Modules of the standard library through which work goes to other threads and processes."""
 CELERY = "celery.signals"
-WATCHED = frozenset((*MODULES, *FRAMEWORKS, *WIRES, *REQUESTS, *SERVERS, TRIO, *CARRIERS, CELERY))
+WATCHED = frozenset((*MODULES, *SHARED, *FRAMEWORKS, *WIRES, *REQUESTS, *SERVERS, TRIO, *CARRIERS, CELERY))
 
 
 class Finder:
@@ -171,7 +174,11 @@ def loaded(module: "ModuleType") -> None:
 
         if config.switched_off():
             return
-        if module.__name__ in SERVERS:
+        if module.__name__ in SHARED:
+            from hexr_instrument import first_use  # noqa: PLC0415
+
+            first_use.wait(module, used)
+        elif module.__name__ in SERVERS:
             if config.catches_signals():
                 from hexr_instrument import signals  # noqa: PLC0415
 
@@ -193,6 +200,13 @@ def loaded(module: "ModuleType") -> None:
     except Exception as fault:
         if os.environ.get("HEXR_DEBUG", "").lower() in ("1", "true", "yes", "on"):
             sys.excepthook(type(fault), fault, fault.__traceback__)
+
+
+def used(module: "ModuleType") -> None:
+    """Patches a module of `SHARED` that is used for a model."""
+    from hexr_instrument import hub  # noqa: PLC0415
+
+    hub.on_import(module, executed=False)
 
 
 def start() -> None:

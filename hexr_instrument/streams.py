@@ -10,9 +10,11 @@ import sys
 import time
 import weakref
 from collections.abc import AsyncIterator, Callable, Generator, Iterator
+from functools import lru_cache, wraps
 from types import FrameType
 from typing import Any
 
+from .call import pick
 from .guard import guarded
 from .live import Live
 
@@ -108,7 +110,142 @@ def _failure(frame: FrameType, response: Any = None) -> BaseException | None:
     return None
 
 
-def follow(stream: Any, live: Live, held: str | None = None) -> None:
+def overhear(source: Any, live: Live, payload_of: Callable[[bytes], Any] | None, length: int | None) -> None:
+    """Ends the call when the program has read the body to its end, and feeds it what the program has read.
+
+    The object stays the same; its class becomes one of the same name that listens, until the call has ended. (A hook on
+    the instance alone would not hold it, and `client.invoke(...)["body"].read()` drops it before it is read.)
+
+    Args:
+        source: What the program reads from.
+        live: The call.
+        payload_of: All bytes of the body -> its payload.
+        length: How many bytes these are; None where only the end of the body tells.
+    """
+    kind: Any = source.__class__
+    if type(source) is not kind:  # a proxy: its class is another object's
+        return
+    source.__dict__["_hexr_heard"] = _Heard(kind, live, payload_of, length)
+    source.__class__ = _listening(kind)
+
+
+class _Heard:
+    """What has been read of a body so far."""
+
+    __slots__ = ("busy", "kind", "left", "live", "payload_of", "pieces")
+
+    def __init__(
+        self, kind: type[Any], live: Live, payload_of: Callable[[bytes], Any] | None, length: int | None
+    ) -> None:
+        self.kind = kind
+        self.live = live
+        self.payload_of = payload_of
+        self.left = length
+        self.pieces: list[bytes] = []
+        self.busy = False
+        """Whether one way of reading goes through another one."""
+
+    def take(self, source: Any, piece: bytes, asked: int | None) -> None:
+        if piece:
+            self.pieces.append(piece)
+        if self.left is not None:
+            self.left -= len(piece)
+        if asked is None or asked < 0 or (asked and not piece) or self.left == 0:
+            if self.payload_of is not None:
+                self.live.feed(guarded(self.payload_of, b"".join(self.pieces)))
+            self.over(source, None)
+
+    def over(self, source: Any, error: BaseException | None) -> None:
+        source.__class__ = self.kind
+        source.__dict__.pop("_hexr_heard", None)
+        self.live.end(error)
+
+
+def _read(name: str, original: Any, source: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
+    """One read of a body that is overheard; awaitable where the body's own is."""
+    heard: _Heard | None = source.__dict__.get("_hexr_heard")
+    if heard is None or heard.busy:
+        return original(source, *args, **kwargs)
+    heard.busy = True
+    try:
+        got = original(source, *args, **kwargs)
+    except BaseException as error:  # the caller's own: noted and raised again
+        guarded(heard.over, source, error)
+        raise
+    finally:
+        heard.busy = False
+    if hasattr(got, "__await__"):
+        return _awaited(name, heard, source, got, args, kwargs)
+    guarded(_took, name, heard, source, got, args, kwargs)
+    return got
+
+
+async def _awaited(
+    name: str, heard: _Heard, source: Any, reading: Any, args: tuple[Any, ...], kwargs: dict[str, Any]
+) -> Any:
+    heard.busy = True
+    try:
+        got = await reading
+    except BaseException as error:  # the caller's own, also a cancellation: noted and raised again
+        guarded(heard.over, source, error)
+        raise
+    finally:
+        heard.busy = False
+    guarded(_took, name, heard, source, got, args, kwargs)
+    return got
+
+
+def _took(name: str, heard: _Heard, source: Any, got: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> None:
+    given: Any = args[0] if args else next(iter(kwargs.values()), None)
+    if name == "readinto":
+        heard.take(source, bytes(memoryview(given)[:got]), len(given))
+    else:
+        heard.take(source, got, given)
+
+
+@lru_cache(maxsize=16)
+def _listening(kind: type[Any]) -> type[Any]:
+    def reader(name: str) -> Callable[..., Any]:
+        original: Any = getattr(kind, name)
+
+        @wraps(original)
+        def read(self: Any, *args: Any, **kwargs: Any) -> Any:
+            return _read(name, original, self, args, kwargs)
+
+        return read
+
+    readers = {name: reader(name) for name in ("read", "read1", "readinto") if hasattr(kind, name)}
+    return type(kind.__name__, (kind,), {**readers, "__module__": kind.__module__, "__slots__": ()})
+
+
+class _Listener:
+    """A stream's own parser, and the call that hears what it makes of the events."""
+
+    def __init__(self, parser: Any, live: Live) -> None:
+        self._parser = parser
+        self._live = live
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._parser, name)
+
+    def parse(self, *args: Any, **kwargs: Any) -> Any:
+        """What the parser makes of it, awaited where it is to be."""
+        event = self._parser.parse(*args, **kwargs)
+        if hasattr(event, "__await__"):
+            return self._awaited(event, args)
+        return self._hear(event, args)
+
+    async def _awaited(self, parsing: Any, args: tuple[Any, ...]) -> Any:
+        return self._hear(await parsing, args)
+
+    def _hear(self, event: Any, args: tuple[Any, ...]) -> Any:
+        self._live.feed(event)
+        if pick(args, 0, "status_code") not in (None, 200):  # the stream raises it as soon as it is parsed
+            guarded(self._live.end)
+        return event
+
+
+def follow(stream: Any, live: Live, held: str | None = None, parser: str | None = None) -> None:
     """Ends the call with an SDK's stream, which stays the same object; keeps out the chunk that only we asked for.
 
     The response's close alone does not do: some versions of the SDKs leave it open when they fail.
@@ -117,12 +254,15 @@ def follow(stream: Any, live: Live, held: str | None = None) -> None:
         stream: The SDK's own.
         live: The call.
         held: The attribute that holds its events, if they are to be fed from there; None where another target does it.
+        parser: The attribute whose `parse` makes its events, if they are to be fed from there instead.
     """
+    if parser is not None:
+        setattr(stream, parser, _Listener(getattr(stream, parser), live))
     name = held or "_iterator"
     chunks = getattr(stream, name, None)
     if chunks is not None:
         passed = AsyncChunks if hasattr(chunks, "__anext__") else passed_on
-        setattr(stream, name, passed(chunks, live, feed=held is not None))
+        setattr(stream, name, passed(chunks, live, feed=held is not None and parser is None))
 
 
 def passed_on(chunks: Iterator[Any], live: Live, *, feed: bool) -> Generator[Any, Any, None]:

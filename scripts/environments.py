@@ -69,6 +69,10 @@ WIRES: Rows = {
 PROVIDERS: Rows = {
     "ollama": ("test_ollama.py", ("ollama",)),
     "ollama-0.4": ("test_ollama.py", ("ollama==0.4.0",)),
+    "boto3": ("test_bedrock.py", ("boto3",)),
+    "boto3-1.35": ("test_bedrock.py", ("boto3==1.35.0",)),
+    "aiobotocore": ("test_aiobotocore.py", ("aiobotocore", "langchain-aws")),
+    "aiobotocore-2": ("test_aiobotocore.py", ("aiobotocore==2.*",)),
     "mistral": ("test_mistral.py", ("mistralai",)),
     "mistral-2": ("test_mistral.py", ("mistralai==2.*",)),
     "mistral-1": ("test_mistral.py", ("mistralai==1.*",)),

@@ -72,7 +72,8 @@ def clean_environment(**changes: str) -> dict[str, str]:
 
 def wire(requests: list[Received]) -> list[Any]:
     """What went over the wire, to the byte, but for the server's counted ids, signatures of the time, and nonces."""
-    signed = {"content-length": "#", "x-amz-date": "#", "sec-websocket-key": "#"}
+    named = ("content-length", "x-amz-date", "sec-websocket-key", "amz-sdk-invocation-id", "amz-sdk-request")
+    signed = dict.fromkeys(named, "#")
     return [
         (
             each.method,
@@ -81,6 +82,8 @@ def wire(requests: list[Received]) -> list[Any]:
             {
                 **each.headers,
                 **signed,
+                # botocore's features in use, in the order of a set
+                "user-agent": re.sub(r" m/\S+", "", each.headers.get("user-agent", "")),
                 "authorization": re.sub("Signature=.*", "#", each.headers.get("authorization", "")),
             },
         )

@@ -19,7 +19,8 @@ OTEL_API = {"opentelemetry.context", "opentelemetry.trace", "opentelemetry"}
 RULES: dict[str, set[str]] = {
     "__init__": {"api", "budgets", "call", "context", "direct", "hub", "llm", "report"},
     "__main__": {"cli"},
-    "start": {"carry", "config", "hub", "signals"},
+    "start": {"carry", "config", "first_use", "hub", "signals"},
+    "first_use": {"guard"},
     "call": set(),
     "guard": set(),
     "private": set(),
@@ -117,7 +118,7 @@ RULES: dict[str, set[str]] = {
     "live": {"call", "content", "guard", "worker", *OTEL_API},
     "agents": {"call", "context", "guard", "names", "recorder", "telemetry", *OTEL_API},
     "owed": {"call", "private"},
-    "streams": {"guard", "live"},
+    "streams": {"call", "guard", "live"},
     "accounts": {"budgets", "call", "context", "guard", "owed", "recorder"},
     "sessions": {"budgets", "call", "guard", "live", "recorder"},
     "executions": {"call", "content", "context", "guard", "names", "recorder", "telemetry", *OTEL_API},
@@ -147,6 +148,7 @@ RULES: dict[str, set[str]] = {
         "config",
         "context",
         "engine",
+        "first_use",
         "guard",
         "provider",
         "recorder",
@@ -263,10 +265,10 @@ def test_the_list_of_watched_modules_is_the_providers_own() -> None:
     """The finder watches exactly the modules of the tables of providers, frameworks and wires."""
     from hexr_instrument.frameworks import FRAMEWORKS as TABLES
     from hexr_instrument.providers import PROVIDERS
-    from hexr_instrument.start import FRAMEWORKS, MODULES, REQUESTS, WIRES
+    from hexr_instrument.start import FRAMEWORKS, MODULES, REQUESTS, SHARED, WIRES
     from hexr_instrument.wires import WIRES as TO_OTHERS
 
-    assert set(MODULES) == {provider.module for provider in PROVIDERS}
+    assert {*MODULES, *SHARED} == {provider.module for provider in PROVIDERS}
     assert set(FRAMEWORKS) == {framework.module for framework in TABLES}
     assert {*WIRES, *REQUESTS} == {wire.module for wire in TO_OTHERS}
 

@@ -25,6 +25,7 @@ from hexr_instrument.formats.batches import BATCHES
 from hexr_instrument.formats.chat import CHAT
 from hexr_instrument.formats.completions import COMPLETIONS
 from hexr_instrument.formats.conversations import CONVERSATIONS
+from hexr_instrument.formats.converse import CONVERSE
 from hexr_instrument.formats.embeddings import EMBEDDINGS
 from hexr_instrument.formats.gemini import EMBED_CONTENT, GENERATE_CONTENT
 from hexr_instrument.formats.gemini_live import GEMINI_LIVE
@@ -33,6 +34,7 @@ from hexr_instrument.formats.google_media import IMAGES as GOOGLE_IMAGES
 from hexr_instrument.formats.google_media import VIDEOS as GOOGLE_VIDEOS
 from hexr_instrument.formats.images import IMAGES
 from hexr_instrument.formats.interactions import INTERACTIONS
+from hexr_instrument.formats.invoke import INVOKE
 from hexr_instrument.formats.message_batches import MESSAGE_BATCHES
 from hexr_instrument.formats.messages import MESSAGES
 from hexr_instrument.formats.mistral import CHAT as MISTRAL_CHAT
@@ -53,6 +55,8 @@ FORMATS: dict[str, Format] = {
     "mistral_chat": MISTRAL_CHAT,
     "fim": FIM,
     "conversations": CONVERSATIONS,
+    "converse": CONVERSE,
+    "invoke": INVOKE,
     "embeddings": EMBEDDINGS,
     "responses": RESPONSES,
     "decisions": DECISIONS,
@@ -229,9 +233,11 @@ def test_a_recorded_body_costs_what_genai_prices_says(name: str) -> None:
     try:
         read = extract_usage(body, provider_id=reader, api_flavor=flavor)
         at = {"genai_request_timestamp": MOMENT, "price_context": context}
-        # Images and sounds do not say who made them, Claude not who serves it.
-        if reader != provider or (read.model is None and flavor in ("images", "realtime", "responses")):
-            found = calc_price(read.usage, row_.data["request"]["model"], provider_id=provider, **at).total_price
+        # Images, sounds and Bedrock do not say who made them, Claude not who serves it.
+        unnamed = flavor in ("images", "realtime", "responses") or row_.wire is CONVERSE
+        if reader != provider or (read.model is None and unnamed):
+            model = (row_.wire is CONVERSE and expect["model"]) or row_.data["request"]["model"]
+            found = calc_price(read.usage, model, provider_id=provider, **at).total_price
         else:
             found = read.calc_price(**at).total_price
     except (LookupError, ValueError) as error:

@@ -68,6 +68,8 @@ class Format:
     """None where the conventions define no content for the operation."""
     works: Callable[[Any], list[tuple[str | None, Any]]] | None = None
     """Payload that lists works -> the id and the payload of each."""
+    failed: Callable[[Any], tuple[str | None, int | None]] | None = None
+    """Exception -> the provider's code and the HTTP status, where the SDK's exception has them in places of its own."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -82,6 +84,15 @@ class Outcome:
     """The attribute of the result that holds its parsed events, where no `feed` target sees them."""
     late: Callable[[Any], Any] | None = None
     """That response, once closed -> its payload, if the program has read it whole; None if not."""
+    read: Any = None
+    """What the program reads the bytes of `body` from, by methods named `read...`; `late` then takes all of them, and
+    `payload` is what is known before."""
+    length: int | None = None
+    """How many bytes these are, where that is known."""
+    stream: Any = None
+    """The stream with the `chunks`, where it is not the result but a part of it."""
+    parser: str | None = None
+    """The attribute of that stream whose `parse` makes its events; then they are fed from there."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -106,6 +117,8 @@ class Target:
     """Whether some supported versions of the SDK lack it."""
     instead_of: str = ""
     """The name beside it that is wrapped wherever it exists: then this one is left alone."""
+    only: str = ""
+    """The name of the one class whose instances make calls, of a method that many other classes share."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -153,6 +166,10 @@ class Direct:
     """The asynchronous twins, where they have names of their own."""
     served: str | None = None
     """Who serves it, as `gen_ai.provider.name` spells it, where that is not the name of the table."""
+    stream_part: str | None = None
+    """The key of the result under which the stream is, where the result is not the stream."""
+    threads: bool = False
+    """Whether the SDK has no asynchronous client: its method and its stream then wait in a thread."""
 
 
 @dataclass(frozen=True, slots=True)

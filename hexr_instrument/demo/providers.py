@@ -114,6 +114,11 @@ class ProviderServer:
             # A project of the user's must not win here.
             "GOOGLE_GENAI_USE_VERTEXAI": "false",
             "GOOGLE_GENAI_USE_ENTERPRISE": "false",
+            "AWS_ENDPOINT_URL_BEDROCK_RUNTIME": self.url,
+            "AWS_ACCESS_KEY_ID": "AKIAFAKEHEXRDEMO0000",
+            "AWS_SECRET_ACCESS_KEY": "fake-hexr-demo-0000",
+            "AWS_SESSION_TOKEN": "",
+            "AWS_DEFAULT_REGION": "us-east-1",
             "NO_PROXY": no_proxy,
             "no_proxy": no_proxy,
         }
@@ -299,7 +304,9 @@ class _ProviderHandler(LoopbackHandler):
     def _ask(self, received: Received, end: str, number: int, reply: Reply | None) -> Ask:
         readable = isinstance(received.body, dict)
         body: JSON = received.body if readable else {}
-        in_path = re.search(r"/(?:(?:models|deployments)/([^/:?]+)|model/([^/?]+))", unquote(received.path))
+        in_path = re.search(
+            r"/(?:(?:models|deployments)/([^/:?]+)|model/(.+)/[^/]+$)", unquote(received.path.partition("?")[0])
+        )
         model = body.get("model") or (in_path and (in_path[1] or in_path[2])) or ""
         name = (reply and reply.model) or served(str(model))
         return Ask(received.path, end, body, received.headers, str(model), name, number, int(time.time()))
@@ -310,7 +317,7 @@ class _ProviderHandler(LoopbackHandler):
             self.server_of.store(answer.stages or [answer.stored or {}], due)
         if reply.delay:
             time.sleep(reply.delay)
-        headers = wire.headers(status, ask.number)
+        headers = {**wire.headers(status, ask.number), **answer.headers}
         if reply.body is not None:
             usage = reply.usage or pick(reply.body, "usage") or pick(reply.body, "usageMetadata")
             answer = replace(answer, body=reply.body, usage=usage, billed=answer.billed and status == 200)

@@ -55,7 +55,12 @@ BEDROCK = Wire(
     frame=wire_bedrock.frame,
     error=wire_bedrock.error,
     headers=wire_bedrock.headers,
-    routes={"/invoke": wire_anthropic.messages, "/invoke-with-response-stream": wire_anthropic.messages},
+    routes={
+        "/invoke": wire_bedrock.invoke,
+        "/invoke-with-response-stream": wire_bedrock.invoke,
+        "/converse": wire_bedrock.converse,
+        "/converse-stream": wire_bedrock.converse,
+    },
     stream_type="application/vnd.amazon.eventstream",
 )
 GOOGLE = Wire(

@@ -106,6 +106,8 @@ class Answer:
     """What later GETs of it return, one after the other; the last one stays, and is billed when it is first sent."""
     kind: str = "application/json"
     """The content type."""
+    headers: Mapping[str, str] = field(default_factory=dict[str, str])
+    """Beside those of the wire."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -51,7 +51,15 @@ def _begun(
 def _settle(provider: Provider, live: Live, result: Any) -> None:
     outcome = guarded(provider.outcome, result)
     if outcome is not None and outcome.body is not None:
-        guarded(streams.follow, result, live, outcome.chunks)
+        if outcome.read is not None:
+            guarded(live.feed, outcome.payload)
+            guarded(streams.overhear, outcome.read, live, outcome.late, outcome.length)
+            streams.defer(outcome.body, live)
+            return
+        stream = result if outcome.stream is None else outcome.stream
+        if outcome.payload is not None:
+            guarded(live.feed, outcome.payload)
+        guarded(streams.follow, stream, live, outcome.chunks, outcome.parser)
         streams.defer(outcome.body, live, outcome.late, held=outcome.chunks is not None)
         return
     if outcome is not None and outcome.payload is not None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from ..call import Provider
 from .anthropic import ANTHROPIC
+from .bedrock import AIOBEDROCK, BEDROCK
 from .claude_agent import CLAUDE_AGENT
 from .google import GOOGLE
 from .google_batches import GOOGLE_BATCHES, GOOGLE_FILES
@@ -30,5 +31,7 @@ PROVIDERS: tuple[Provider, ...] = (
     OLLAMA,
     *MISTRAL,
     *MISTRAL_SPANS,
+    BEDROCK,
+    AIOBEDROCK,
     *TOOLS,
 )

@@ -10,6 +10,8 @@ import pytest
 from semconv import noted
 
 NEEDS: dict[str, str] = {
+    "test_aiobotocore.py": "aiobotocore",
+    "test_bedrock.py": "boto3",
     "test_mistral.py": "mistralai",
     "test_ollama.py": "ollama",
 }
