@@ -197,9 +197,7 @@ def install(peer: Peer) -> str | None:
 
 def versions(peer: Peer) -> dict[str, str]:
     """The versions of what matters in a peer's environment."""
-    code = (
-        "import importlib.metadata as m, json; print(json.dumps({d.metadata['Name'].lower(): d.version for d in m.distributions()}))"
-    )
+    code = "import importlib.metadata as m, json; print(json.dumps({d.metadata['Name'].lower(): d.version for d in m.distributions()}))"
     import json
 
     done = subprocess.run([str(peer.bin / "python"), "-c", code], capture_output=True, text=True)

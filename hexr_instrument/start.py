@@ -24,6 +24,8 @@ MODULES = (
     "google.genai._gaos.interactions",
     "google.genai._interactions._base_client",
     "google.genai.live",
+    "cohere.raw_base_client",
+    "cohere.v2.raw_client",
     "mistralai.client.chat",
     "mistralai.client.agents",
     "mistralai.client.fim",

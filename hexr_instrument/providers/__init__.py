@@ -5,6 +5,7 @@ from __future__ import annotations
 from ..call import Provider
 from .anthropic import ANTHROPIC
 from .claude_agent import CLAUDE_AGENT
+from .cohere import COHERE, COHERE_1
 from .google import GOOGLE
 from .google_batches import GOOGLE_BATCHES, GOOGLE_FILES
 from .google_interactions import GOOGLE_INTERACTIONS, GOOGLE_INTERACTIONS_1
@@ -27,6 +28,8 @@ PROVIDERS: tuple[Provider, ...] = (
     GOOGLE_INTERACTIONS_1,
     GOOGLE_LIVE,
     *MISTRAL,
+    COHERE,
+    COHERE_1,
     *MISTRAL_SPANS,
     *TOOLS,
 )

@@ -5,6 +5,7 @@ from __future__ import annotations
 import importlib.util
 
 NEEDS: dict[str, str] = {
+    "test_cohere.py": "cohere",
     "test_mistral.py": "mistralai",
 }
 """File of tests -> the module without which it is left out: `make providers` has an environment for each."""
