@@ -61,6 +61,8 @@ WIRES: Rows = {
     ),
 }
 PROVIDERS: Rows = {
+    "cohere": ("test_cohere.py", ("cohere",)),
+    "cohere-5": ("test_cohere.py", ("cohere==5.*",)),
     "mistral": ("test_mistral.py", ("mistralai",)),
     "mistral-2": ("test_mistral.py", ("mistralai==2.*",)),
     "mistral-1": ("test_mistral.py", ("mistralai==1.*",)),
