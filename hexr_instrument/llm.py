@@ -173,7 +173,8 @@ class HexrLLM:
         guarded(hub.ensure)
         question = question_of(role=role, twin=True, **asked)
         with Entered(question.change):
-            raw = await question.method(**question.arguments)
+            made = question.method(**question.arguments)
+            raw = await made if inspect.isawaitable(made) else made
         if question.stream:
             return AsyncLLMStream(question, raw)
         return question.response(raw, question.text(raw), raw)

@@ -124,6 +124,7 @@ USAGE = {
     "input_characters": "hexr.llm.usage.input_characters",
     "images": "hexr.llm.usage.images",
     "video_seconds": "hexr.llm.usage.video_seconds",
+    "search_units": "hexr.llm.usage.search_units",
 }
 """Billed units: field of `Usage` -> attribute. Counts of 0 are left out, but for input and output."""
 

@@ -25,6 +25,8 @@ MODULES = (
     "google.genai._interactions._base_client",
     "google.genai.live",
     "ollama._client",
+    "cohere.raw_base_client",
+    "cohere.v2.raw_client",
     "mistralai.client.chat",
     "mistralai.client.agents",
     "mistralai.client.fim",

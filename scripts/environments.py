@@ -73,6 +73,8 @@ PROVIDERS: Rows = {
     "boto3-1.35": ("test_bedrock.py", ("boto3==1.35.0",)),
     "aiobotocore": ("test_aiobotocore.py", ("aiobotocore", "langchain-aws")),
     "aiobotocore-2": ("test_aiobotocore.py", ("aiobotocore==2.*",)),
+    "cohere": ("test_cohere.py", ("cohere",)),
+    "cohere-5": ("test_cohere.py", ("cohere==5.*",)),
     "mistral": ("test_mistral.py", ("mistralai",)),
     "mistral-2": ("test_mistral.py", ("mistralai==2.*",)),
     "mistral-1": ("test_mistral.py", ("mistralai==1.*",)),

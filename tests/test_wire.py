@@ -23,6 +23,9 @@ from hexr_instrument.formats.agent_result import AGENT_RESULT
 from hexr_instrument.formats.audio import SPEECH, TRANSCRIPTIONS
 from hexr_instrument.formats.batches import BATCHES
 from hexr_instrument.formats.chat import CHAT
+from hexr_instrument.formats.cohere import CHAT as COHERE_CHAT
+from hexr_instrument.formats.cohere import EMBED as COHERE_EMBED
+from hexr_instrument.formats.cohere import RERANK as COHERE_RERANK
 from hexr_instrument.formats.completions import COMPLETIONS
 from hexr_instrument.formats.conversations import CONVERSATIONS
 from hexr_instrument.formats.converse import CONVERSE
@@ -52,6 +55,9 @@ FORMATS: dict[str, Format] = {
     "agent_result": AGENT_RESULT,
     "chat": CHAT,
     "completions": COMPLETIONS,
+    "cohere_chat": COHERE_CHAT,
+    "cohere_embed": COHERE_EMBED,
+    "cohere_rerank": COHERE_RERANK,
     "mistral_chat": MISTRAL_CHAT,
     "fim": FIM,
     "conversations": CONVERSATIONS,
@@ -87,6 +93,7 @@ FLAVORS = {
     "completions": "chat",
     "runs": "chat",
     "embeddings": "embeddings",
+    "cohere_embed": "embeddings",
     "responses": "responses",
     "decisions": "responses",
     "batches": "responses",
@@ -233,9 +240,9 @@ def test_a_recorded_body_costs_what_genai_prices_says(name: str) -> None:
     try:
         read = extract_usage(body, provider_id=reader, api_flavor=flavor)
         at = {"genai_request_timestamp": MOMENT, "price_context": context}
-        # Images, sounds and Bedrock do not say who made them, Claude not who serves it.
-        unnamed = flavor in ("images", "realtime", "responses") or row_.wire is CONVERSE
-        if reader != provider or (read.model is None and unnamed):
+        # Images, sounds, Cohere and Bedrock do not say who made them, Claude not who serves it.
+        unsaid = flavor in ("images", "realtime", "responses") or provider == "cohere" or row_.wire is CONVERSE
+        if reader != provider or (read.model is None and unsaid):
             model = (row_.wire is CONVERSE and expect["model"]) or row_.data["request"]["model"]
             found = calc_price(read.usage, model, provider_id=provider, **at).total_price
         else:

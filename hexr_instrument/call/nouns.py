@@ -48,6 +48,8 @@ class Usage:
     images: int | None = None
     """Images made, where they are billed by the piece."""
     video_seconds: int | None = None
+    search_units: int | None = None
+    """Searches that a reranking is billed by, where it is not billed by tokens."""
 
     @property
     def total(self) -> int | None:

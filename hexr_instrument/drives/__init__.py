@@ -6,7 +6,7 @@ from collections.abc import Callable
 
 from ..call import Target
 from ..recorder import Recorder
-from . import accounts, calls, connections, roles, tools, wires
+from . import accounts, calls, connections, managers, roles, tools, wires
 from .patch import Hook, Link, Patch, Wrapped, Wrapper
 
 __all__ = ["DRIVES", "EITHER", "Hook", "Link", "Patch", "Wrapped", "Wrapper", "roles", "wires"]
@@ -18,6 +18,7 @@ DRIVES: dict[str, Callable[[Patch, Target, Recorder], Wrapper]] = {
     "astream": calls.astream,
     "reply": calls.reply,
     "areply": calls.areply,
+    "enter": managers.enter,
     "feed": calls.feed,
     "mute": calls.mute,
     "idle": calls.idle,

@@ -18,9 +18,10 @@ from ..recorder import Recorder
 from .patch import Patch, Wrapper
 
 
-def _begin(
+def begin(
     patch: Patch, target: Target, recorder: Recorder, instance: Any, args: tuple[Any, ...], kwargs: dict[str, Any]
 ) -> Live | BudgetExceeded | None:
+    """The call that starts here, why it must not be sent, or None for what is no call."""
     breaker = patch.breaker
     if breaker is None:  # taken off while this call was on its way here
         return None
@@ -67,7 +68,8 @@ def _settle(provider: Provider, live: Live, result: Any) -> None:
     live.end()
 
 
-def _failed(live: Live, error: BaseException) -> None:
+def failed(live: Live, error: BaseException) -> None:
+    """Ends a call with what its request has raised."""
     if isinstance(error, GeneratorExit):
         live.entered.clear()  # a coroutine closed from another context: there is nothing here to put back
     undo(live.entered)
@@ -79,7 +81,7 @@ def call(patch: Patch, target: Target, recorder: Recorder) -> Wrapper:
     provider = patch.provider
 
     def wrapper(wrapped: Callable[..., Any], instance: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
-        live = guarded(_begin, patch, target, recorder, instance, args, kwargs)
+        live = guarded(begin, patch, target, recorder, instance, args, kwargs)
         if isinstance(live, BudgetExceeded):  # on purpose, and outside of every guard: nothing is sent
             raise live
         if live is None:
@@ -90,7 +92,7 @@ def call(patch: Patch, target: Target, recorder: Recorder) -> Wrapper:
         try:
             result = wrapped(*args, **kwargs)
         except BaseException as error:  # the caller's own, also a cancellation: noted and raised again
-            _failed(live, error)
+            failed(live, error)
             raise
         undo(live.entered)
         guarded(_settle, provider, live, result)
@@ -104,7 +106,7 @@ def acall(patch: Patch, target: Target, recorder: Recorder) -> Wrapper:
     provider = patch.provider
 
     async def wrapper(wrapped: Callable[..., Any], instance: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
-        live = guarded(_begin, patch, target, recorder, instance, args, kwargs)
+        live = guarded(begin, patch, target, recorder, instance, args, kwargs)
         if isinstance(live, BudgetExceeded):  # on purpose, and outside of every guard: nothing is sent
             raise live
         if live is None:
@@ -115,7 +117,7 @@ def acall(patch: Patch, target: Target, recorder: Recorder) -> Wrapper:
         try:
             result = await wrapped(*args, **kwargs)
         except BaseException as error:  # the caller's own, also a cancellation: noted and raised again
-            _failed(live, error)
+            failed(live, error)
             raise
         undo(live.entered)
         guarded(_settle, provider, live, result)
@@ -128,7 +130,7 @@ def stream(patch: Patch, target: Target, recorder: Recorder) -> Wrapper:
     """A target that is a generator function: nothing is sent before the first chunk is asked for."""
 
     def chunks(wrapped: Callable[..., Any], instance: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
-        live = guarded(_begin, patch, target, recorder, instance, args, kwargs)
+        live = guarded(begin, patch, target, recorder, instance, args, kwargs)
         if isinstance(live, BudgetExceeded):  # on purpose, and outside of every guard: nothing is sent
             raise live
         if live is None:
@@ -146,7 +148,7 @@ def astream(patch: Patch, target: Target, recorder: Recorder) -> Wrapper:
     """A target that is a coroutine function whose result is an asynchronous generator."""
 
     async def wrapper(wrapped: Callable[..., Any], instance: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
-        live = guarded(_begin, patch, target, recorder, instance, args, kwargs)
+        live = guarded(begin, patch, target, recorder, instance, args, kwargs)
         if isinstance(live, BudgetExceeded):  # on purpose, and outside of every guard: nothing is sent
             raise live
         if live is None:
@@ -155,7 +157,7 @@ def astream(patch: Patch, target: Target, recorder: Recorder) -> Wrapper:
         try:
             chunks = await wrapped(*args, **kwargs)
         except BaseException as error:  # the caller's own, also a cancellation: noted and raised again
-            _failed(live, error)
+            failed(live, error)
             raise
         undo(live.entered)
         return guarded(streams.AsyncChunks, chunks, live, feed=True) or chunks

@@ -6,7 +6,7 @@ from dataclasses import replace
 from typing import Any
 
 from ..call import Content, Question, Response, pick, sequence, text
-from . import chat, embeddings, responses
+from . import chat, responses
 from ._json import numbers
 from .parts import chat as parts
 from .parts import responses as responses_parts
@@ -71,10 +71,6 @@ def _created_content(content: Content) -> Content:
     return replace(content, fold=folded)
 
 
-def _embedded(payload: Any) -> Response:
-    return replace(embeddings.response(payload), id=text(payload, "id"))
-
-
 CHAT = replace(
     chat.CHAT,
     name="mistral_chat",
@@ -95,7 +91,6 @@ FIM = replace(
     ask=None,
     content=Content(parts.COMPLETIONS.asked, parts.CHAT.said, _folded),
 )
-EMBEDDINGS = replace(embeddings.EMBEDDINGS, response=_embedded)
 RESPONSES = replace(
     responses.RESPONSES,
     fold=_created,

@@ -16,12 +16,14 @@ _COUNTED = (
     "input", "output", "cache_read", "cache_write", "cache_write_1h", "reasoning", "input_audio", "output_audio",
     "cache_read_audio", "input_image", "output_image", "cache_read_image", "input_video", "output_video",
     "web_searches", "storage_searches", "audio_seconds", "input_characters", "images", "video_seconds",
+    "search_units",
 )  # fmt: skip
 """The fields of `Usage`, by the names of their units in the table; a plan speaks of them by index."""
 
 OWN_UNITS: Units = {
     "images": (1, frozenset({("family", "images")})),
     "video_seconds": (1, frozenset({("family", "videos")})),
+    "search_units": (1, frozenset({("family", "rerankings")})),
 }
 """Units that no price of the table speaks of: only the user's own prices do. USD for one."""
 

@@ -6,6 +6,7 @@ from ..call import Provider
 from .anthropic import ANTHROPIC
 from .bedrock import AIOBEDROCK, BEDROCK
 from .claude_agent import CLAUDE_AGENT
+from .cohere import COHERE, COHERE_1
 from .google import GOOGLE
 from .google_batches import GOOGLE_BATCHES, GOOGLE_FILES
 from .google_interactions import GOOGLE_INTERACTIONS, GOOGLE_INTERACTIONS_1
@@ -30,6 +31,8 @@ PROVIDERS: tuple[Provider, ...] = (
     GOOGLE_LIVE,
     OLLAMA,
     *MISTRAL,
+    COHERE,
+    COHERE_1,
     *MISTRAL_SPANS,
     BEDROCK,
     AIOBEDROCK,

@@ -12,7 +12,8 @@ from typing import Any
 
 from ..call import Direct, Format, Outcome, Provider, Request, Target, pick, text
 from ..formats.conversations import CONVERSATIONS
-from ..formats.mistral import CHAT, EMBEDDINGS, FIM, RESPONSES
+from ..formats.embeddings import EMBEDDINGS
+from ..formats.mistral import CHAT, FIM, RESPONSES
 from . import hosts
 
 _PARTS: dict[str, tuple[str, tuple[str, ...], Format]] = {

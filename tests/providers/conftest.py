@@ -12,6 +12,7 @@ from semconv import noted
 NEEDS: dict[str, str] = {
     "test_aiobotocore.py": "aiobotocore",
     "test_bedrock.py": "boto3",
+    "test_cohere.py": "cohere",
     "test_mistral.py": "mistralai",
     "test_ollama.py": "ollama",
 }

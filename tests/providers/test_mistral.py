@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable, Iterator
-from typing import Any
 
 import pytest
-from providers.mistral_server import MistralHandler, VendorServer
+from providers.mistral_server import MistralHandler
+from providers.vendor import VendorServer, spent
 from support import Done, Run, alike
 
 from hexr_instrument.demo.receiver import OtlpReceiver
@@ -174,20 +174,6 @@ def mistral() -> Iterator[VendorServer]:
 def ask(run: Run, mistral: VendorServer) -> Callable[..., Done]:
     """Runs a program against it."""
     return lambda source, **more: run(source, MISTRAL_TEST_URL=mistral.url, MISTRAL_API_KEY="k", **more)
-
-
-def spent(calls: list[dict[str, Any]]) -> list[tuple[Any, ...]]:
-    """Operation, models, tokens and how it was priced, of each call."""
-    return [
-        (
-            call["op"],
-            call.get("served") or call.get("model"),
-            call.get("usage", {}).get("input"),
-            call.get("usage", {}).get("output"),
-            call["cost_status"],
-        )
-        for call in calls
-    ]
 
 
 @pytest.mark.surface("mistralai", "chat")
