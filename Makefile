@@ -1,8 +1,8 @@
-.PHONY: help setup fmt check test matrix situations chaos fuzz soak company frameworks wires providers page bench demo docs
+.PHONY: help setup fmt check test matrix situations chaos fuzz soak company frameworks wires providers real-model page bench demo docs
 PY := .venv-dev/bin/python
 
 help: ## list these verbs
-	@grep -hE '^[a-z]+:.*##' $(MAKEFILE_LIST) | awk -F':.*## ' '{printf "  %-10s %s\n", $$1, $$2}'
+	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | awk -F':.*## ' '{printf "  %-10s %s\n", $$1, $$2}'
 setup: ## make .venv-dev with everything that development needs
 	python3 -m venv .venv-dev && .venv-dev/bin/pip install -q -U pip && .venv-dev/bin/pip install -q --group dev -e '.[demo]'
 fmt: ## format
@@ -28,6 +28,8 @@ wires: ## chains of real processes over A2A, MCP and HTTP, each SDK in an enviro
 	$(PY) scripts/environments.py wires
 providers: ## each further provider's SDK, at its newest and an older major version, each in an environment of its own
 	$(PY) scripts/environments.py providers && $(PY) scripts/surfaces.py
+real-model: ## the SDKs against a real model: our tokens are llama.cpp's own counts (builds it once, ten to twenty minutes)
+	$(PY) scripts/real_model.py
 page: ## the dashboard in a real browser (installs Debian's chromium where there is none)
 	command -v chromium >/dev/null || apt-get install -y -q --no-install-recommends chromium fonts-dejavu-core
 	$(PY) -m pip install -q --group page && $(PY) -m pytest -q -n 2 tests/test_dashboard.py
