@@ -36,6 +36,7 @@ def tried(folder: Path, series: dict[str, str], *, at: str, alerts: dict[str, li
     return done.stdout + done.stderr
 
 
+@pytest.mark.shown
 def test_the_rules_are_valid() -> None:
     """`promtool check rules` takes all of them."""
     done = subprocess.run(["promtool", "check", "rules", str(RULES)], capture_output=True, text=True, check=False)
@@ -66,6 +67,7 @@ def test_a_tenant_rings_for_short_processes_alone(tmp_path: Path) -> None:
     assert "SUCCESS" in said, said
 
 
+@pytest.mark.shown
 def test_failures_and_models_without_a_price_ring(tmp_path: Path) -> None:
     """Both namings of the counters are taken."""
     common = 'gen_ai_provider_name="openai",gen_ai_response_model="mine"'

@@ -78,6 +78,7 @@ def test_the_panels_that_are_asked_for_first_come_first() -> None:
     assert DASHBOARD["uid"] == "hexr-llm-costs"
 
 
+@pytest.mark.shown
 def test_every_query_is_promql() -> None:
     """In both styles of metric names."""
     parser = pytest.importorskip("promql_parser", reason="`make grafana` runs this")
@@ -105,6 +106,7 @@ def test_every_metric_and_label_is_one_of_ours() -> None:
         assert set(re.findall(r"[,{](\w+)=", query)) <= labels, title
 
 
+@pytest.mark.shown
 def test_the_dashboard_is_what_the_script_makes() -> None:
     """It is built with Grafana's own typed builders, and never edited by hand."""
     pytest.importorskip("grafana_foundation_sdk", reason="`make grafana` runs this")
@@ -357,6 +359,7 @@ def test_fifty_short_processes_are_counted_in_full(tmp_path: Path, run: Any, rec
         assert float(guessed[0]["value"][1]) != pytest.approx(float(bill.cost_usd or 0), rel=0.01)
 
 
+@pytest.mark.shown
 def test_the_file_is_one_of_the_pinned_grafana() -> None:
     """Read by the types of its schema and written again, it is the same: nothing in it that this Grafana does not know."""
     encoder = pytest.importorskip("grafana_foundation_sdk.cog.encoder", reason="`make grafana` runs this")
