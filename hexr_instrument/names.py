@@ -220,8 +220,11 @@ changed. The attributes of spans are the same in both."""
 OUR_METRICS = {
     "cost": Metric("hexr.llm.cost_usd", "{USD}", (), "What calls cost, of those with a known price"),
     "calls": Metric("hexr.llm.calls", "{call}", (), "Calls, unpriced and failed ones too, by status and error"),
+    "cached": Metric("hexr.llm.cached_tokens", "{token}", (), "Input tokens that were read from a cache"),
     "over_budget": Metric("hexr.llm.budget.exceeded", "{call}", (), "Calls made beyond a soft budget, by budget"),
     "refused": Metric("hexr.llm.budget.refused", "{call}", (), "Calls that a hard budget refused, by budget"),
 }
 """Counters of this package, in every version."""
+BUDGET_USED = Metric("hexr.llm.budget.used", "1", (), "Share of each budget that is spent (1: all of it), by budget")
+"""A gauge; all processes of one store say the same of a budget."""
 FOLDED = Metric("hexr.metric.folded", "{measurement}", (), "Measurements with a label folded to `__other__`, by label")

@@ -44,6 +44,8 @@ class Recorder:
         pricing.configure(str(config.store), config.prices, dict(config.models), say)
         self.journal = Journal(config.store, self._header)
         self.worker = Worker(config, self.journal, self.resource)
+        if self.budgets is not None:
+            self.worker.metrics.budgets = self.budgets.used
         self.own_provider: Any = None
         """The lazy global provider, where the distro has set one."""
         self._settling = Settling(self, Owed(config.store))

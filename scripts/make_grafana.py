@@ -12,6 +12,7 @@ from typing import Any
 
 from grafana_foundation_sdk.builders import (
     barchart,
+    bargauge,
     common,
     dashboard,
     piechart,
@@ -25,13 +26,14 @@ from grafana_foundation_sdk.cog.encoder import JSONEncoder
 from grafana_foundation_sdk.models import common as kinds
 from grafana_foundation_sdk.models import dashboard as models
 from grafana_foundation_sdk.models.piechart import PieChartType
-from grafana_foundation_sdk.models.tempo import SearchTableType
+from grafana_foundation_sdk.models.tempo import MetricsQueryType, SearchTableType
 
 FILE = Path(__file__).resolve().parent.parent / "hexr_instrument/report/grafana/files/dashboards/hexr-llm-costs.json"
 UID = "hexr-llm-costs"
 """Stable within a major version, as names of metrics and attributes are."""
 METRICS = models.DataSourceRef(type_val="prometheus", uid="${metrics}")
 TRACES = models.DataSourceRef(type_val="tempo", uid="${traces}")
+TYPE_INPUT = 'gen_ai_token_type="input"'
 VARIABLES = {
     "tenant": "hexr_agent_tenant",
     "agent": "hexr_agent_name",
@@ -47,6 +49,8 @@ TOKENS = "gen_ai_client_token_usage_sum"
 SECONDS = "gen_ai_client_operation_duration(_seconds)?"
 FIRST = "gen_ai_client_operation_time_to_first_chunk(_seconds)?"
 BUDGET = "hexr_llm_budget_exceeded(_total)?"
+USED = "hexr_llm_budget_used(_ratio)?"
+CACHED = "hexr_llm_cached_tokens(_total)?"
 
 
 def series(name: str, *labels: str) -> str:
@@ -54,22 +58,31 @@ def series(name: str, *labels: str) -> str:
     return "{" + ",".join((f'__name__=~"{name}"', ONLY, *labels)) + "}"
 
 
-def grown(name: str, by: str, *labels: str, over: str = "$__range", offset: str = "") -> str:
+def grown(name: str, by: str, *labels: str, over: str = "$__range", offset: str = "", earlier: str = "") -> str:
     """How much a counter grew, by labels: the last sample of each process less the one before the range.
 
-    Unlike `increase()` it does not lose the first sample of a series, which is all that a short process has; and each
-    process has series of its own (`service.instance.id`), so that none is ever reset.
+    Unlike `increase()` it does not lose the first sample of a series, which is all that a short process has. Only a series
+    that began anew in the range (a scraped page of a program that was restarted) is left to `increase()`.
+
+    Args:
+        name: The metric, without its style.
+        by: Labels, separated by commas; empty: all together.
+        labels: Further conditions.
+        over: The range.
+        offset: How long before now the range ends, as PromQL writes it.
+        earlier: Where the range begins, as an age; by default `over`. The last sample in a day before counts.
     """
     grouped = f"sum by ({by}) " if by else "sum "
-    last = f"last_over_time({series(name, *labels)}[{over}]{offset})"
-    earlier = f" offset {_twice(over, offset)}"
-    before = f"last_over_time({series(name, *labels)}[{over}]{earlier})"
-    return f"{grouped}({last} - ({before} or 0 * {last}))"
+    chosen = series(name, *labels)
+    inside = f"{chosen}[{over}]{offset}"
+    last = f"last_over_time({inside})"
+    before = f"last_over_time({chosen}[1d] offset {earlier or over})"
+    return f"{grouped}(({last} - ({before} or 0 * {last})) unless resets({inside}) > 0 or increase({inside}))"
 
 
-def _twice(over: str, offset: str) -> str:
-    """The range before the range."""
-    return over if not offset else "48h"
+def stepped(name: str, by: str) -> str:
+    """How much a counter grew in each step of a chart: the bars add up to the figure above them."""
+    return grown(name, by, over="$__interval")
 
 
 def rate(name: str, by: str, *labels: str) -> str:
@@ -115,9 +128,10 @@ def variable(name: str, label: str) -> Any:
     )
 
 
-def spans(query_: str, ref: str = "A") -> Any:
-    """A TraceQL metrics query."""
-    return tempo.TempoQuery().query(query_).query_type("traceql").ref_id(ref).datasource(TRACES)
+def spans(query_: str, ref: str = "A", *, instant: bool = False) -> Any:
+    """A TraceQL query; of metrics over time, or `instant`: of the whole range."""
+    made = tempo.TempoQuery().query(query_).query_type("traceql").ref_id(ref).datasource(TRACES)
+    return made.metrics_query_type(MetricsQueryType.INSTANT) if instant else made
 
 
 def columns(*names: tuple[str, str]) -> Any:
@@ -152,6 +166,12 @@ def build() -> dashboard.Dashboard:
     leaf = "hexr_agent_tenant,hexr_agent_name,hexr_agent_role,gen_ai_request_model"
     pair = "gen_ai_provider_name,gen_ai_request_model"
     cents = "The last sample of each process less the one before the range: short processes count in full."
+    everyday = "hexr_agent_name,gen_ai_request_model"
+    today = grown(COST, everyday, over="24h")
+    yesterday = grown(COST, everyday, over="24h", offset=" offset 24h", earlier="48h")
+    doubled = f"({today} > 2 * ({yesterday} or 0 * {today}))"
+    read = f"({grown(CACHED, '')} or vector(0))"
+    exact = "The sum of hexr.llm.cost_usd over spans: exact where no span is sampled away; needs a Tempo. "
     one = (
         dashboard.Dashboard("LLM Costs")
         .uid(UID)
@@ -192,12 +212,19 @@ def build() -> dashboard.Dashboard:
             f"{grown(CALLS, '', unpriced)} or vector(0)",
             "Calls whose tokens are known and whose price is not: the cost is higher than it says.",
         ),
+        (
+            "Cache hits",
+            "percentunit",
+            f"{read} / {grown(TOKENS, '', TYPE_INPUT)}",
+            "Input tokens that were read from a provider's cache, of all input tokens.",
+        ),
         ("Over budget", "short", f"({grown(BUDGET, '')}) or vector(0)", "Calls made although a soft budget was spent."),
     ]
     one = one.with_row(dashboard.Row("Overview"))
-    for title, unit, expression, about in figures:
+    for at, (title, unit, expression, about) in enumerate(figures):
+        width = 4 if at < 3 else 3
         one = one.with_panel(
-            panel(stat.Panel(), title, about, query(expression, title, instant=True), unit=unit, width=4, height=4)
+            panel(stat.Panel(), title, about, query(expression, title, instant=True), unit=unit, width=width, height=4)
             .graph_mode(kinds.BigValueGraphMode.NONE)
             .no_value("0")
         )
@@ -207,8 +234,8 @@ def build() -> dashboard.Dashboard:
             panel(
                 timeseries.Panel(),
                 "Token usage over time",
-                "Tokens a second, input and output.",
-                query(rate(TOKENS, "gen_ai_token_type"), "{{gen_ai_token_type}}"),
+                "Tokens of each bar's stretch of time, input and output; the bars add up to the figure above.",
+                query(stepped(TOKENS, "gen_ai_token_type"), "{{gen_ai_token_type}}").interval("1m"),
                 unit="short",
             )
             .draw_style(kinds.GraphDrawStyle.BARS)
@@ -292,32 +319,94 @@ def build() -> dashboard.Dashboard:
             panel(
                 timeseries.Panel(),
                 "Cost over time by agent",
-                "USD an hour.",
-                query(f"3600 * {rate(COST, 'hexr_agent_name')}", "{{hexr_agent_name}}"),
+                "USD of each bar's stretch of time. " + cents,
+                query(stepped(COST, "hexr_agent_name"), "{{hexr_agent_name}}").interval("1m"),
                 unit="currencyUSD",
             )
+            .draw_style(kinds.GraphDrawStyle.BARS)
             .stacking(stacked)
-            .fill_opacity(40)
+            .fill_opacity(70)
+        )
+        .with_panel(
+            tabled(
+                panel(
+                    table.Panel(),
+                    "Doubled since yesterday",
+                    "Agents and models whose cost of the last 24 hours is more than twice that of the 24 hours before, new"
+                    " ones too.",
+                    query(f"sort_desc({doubled})", instant=True),
+                    query(f"({yesterday} or 0 * {today}) and {doubled}", ref="B", instant=True),
+                    unit="currencyUSD",
+                ),
+                ("hexr_agent_name", "Agent"),
+                ("gen_ai_request_model", "Model"),
+                ("Value #A", "Last 24 h"),
+                ("Value #B", "24 h before"),
+            )
+            .override_by_name("Agent", [models.DynamicConfigValue(id_val="links", value=[drill()])])
+            .no_value("nothing doubled")
         )
         .with_panel(
             panel(
-                table.Panel(),
-                "Doubled since yesterday",
-                "Agents and models whose cost of the last 24 hours is more than twice that of the 24 hours before.",
+                bargauge.Panel(),
+                "Budget use",
+                "The share of each budget that is spent, as any process has said in the last hour; 100 %: all of it. Hard"
+                " budgets refuse calls from there on.",
                 query(
-                    f"sort_desc({grown(COST, 'hexr_agent_name,gen_ai_request_model', over='24h')} > 2 *"
-                    f" {grown(COST, 'hexr_agent_name,gen_ai_request_model', over='24h', offset=' offset 24h')})",
+                    f'max by (hexr_llm_budget_name) (last_over_time({{__name__=~"{USED}"}}[1h]))',
+                    "{{hexr_llm_budget_name}}",
                     instant=True,
                 ),
+                unit="percentunit",
+            )
+            .orientation(kinds.VizOrientation.HORIZONTAL)
+            .display_mode(kinds.BarGaugeDisplayMode.GRADIENT)
+            .min(0)
+            .max(1)
+            .thresholds(
+                dashboard.ThresholdsConfig()
+                .mode(models.ThresholdsMode.ABSOLUTE)
+                .steps(
+                    [
+                        models.Threshold(value=None, color="green"),
+                        models.Threshold(value=0.8, color="orange"),
+                        models.Threshold(value=1.0, color="red"),
+                    ]
+                )
+            )
+            .no_value("no budgets")
+        )
+        .with_panel(
+            panel(stat.Panel(), "Cost, exact, from traces", exact, unit="currencyUSD", width=6)
+            .datasource(TRACES)
+            .with_target(spans("{ span.hexr.llm.cost_usd > 0 } | sum_over_time(span.hexr.llm.cost_usd)", instant=True))
+            .graph_mode(kinds.BigValueGraphMode.NONE)
+            .no_value("no Tempo")
+        )
+        .with_panel(
+            panel(
+                bargauge.Panel(),
+                "Cost by agent and model, exact, from traces",
+                exact + "Longer ranges than Tempo's max_duration come from metrics.",
                 unit="currencyUSD",
-            ).no_value("nothing doubled")
+                width=18,
+            )
+            .datasource(TRACES)
+            .with_target(
+                spans(
+                    "{ span.hexr.llm.cost_usd > 0 } | sum_over_time(span.hexr.llm.cost_usd)"
+                    " by (span.hexr.agent.name, span.gen_ai.request.model)",
+                    instant=True,
+                )
+            )
+            .orientation(kinds.VizOrientation.HORIZONTAL)
+            .no_value("no Tempo")
         )
         .with_panel(
             panel(
                 timeseries.Panel(),
                 "Cost per tenant, exact, from traces",
-                "The sum of hexr.llm.cost_usd of every span: exact where no span is sampled away. Looks back a day unless "
-                "Tempo's query_frontend.metrics.max_duration is raised.",
+                exact + "Looks back a day unless Tempo's query_frontend.metrics.max_duration is raised.",
                 unit="currencyUSD",
             )
             .datasource(TRACES)

@@ -89,12 +89,12 @@ def parts() -> Iterator[str]:
             "By default (`HEXR_SEMCONV=default`, the names of the last release of the conventions)",
             names.METRICS["default"],
         ),
-        ("The same in every version", {**names.OUR_METRICS, "folded": names.FOLDED}),
+        ("The same in every version", {**names.OUR_METRICS, "used": names.BUDGET_USED, "folded": names.FOLDED}),
         ("`HEXR_SEMCONV=latest`, instead of the first table", names.METRICS["latest"]),
     ):
         yield f"\n{title}:\n\n| metric | type, unit | what |\n| --- | --- | --- |"
         for each in metrics.values():
-            kind = "histogram" if each.buckets else "counter"
+            kind = "histogram" if each.buckets else "gauge" if each is names.BUDGET_USED else "counter"
             yield f"| `{each.name}` | {kind}, `{each.unit}` | {each.meaning} |"
     yield "\n## Environment\n\nAn empty value is an unset one; a wrong value is named in one line on stderr and its default\nis used.\n"
     yield "| variable | default | meaning |\n| --- | --- | --- |"

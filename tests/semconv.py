@@ -44,6 +44,8 @@ OURS = {
 OUR_METRICS = {
     "hexr.llm.cost_usd": ("counter", "{USD}"),
     "hexr.llm.calls": ("counter", "{call}"),
+    "hexr.llm.cached_tokens": ("counter", "{token}"),
+    "hexr.llm.budget.used": ("gauge", "1"),
     "hexr.llm.budget.exceeded": ("counter", "{call}"),
     "hexr.llm.budget.refused": ("counter", "{call}"),
     "hexr.metric.folded": ("counter", "{measurement}"),

@@ -36,11 +36,12 @@ def tried(folder: Path, series: dict[str, str], *, at: str, alerts: dict[str, li
     return done.stdout + done.stderr
 
 
+@pytest.mark.shown
 def test_the_rules_are_valid() -> None:
     """`promtool check rules` takes all of them."""
     done = subprocess.run(["promtool", "check", "rules", str(RULES)], capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stdout + done.stderr
-    assert "9 rules found" in done.stdout
+    assert "10 rules found" in done.stdout
 
 
 def test_a_tenant_rings_for_short_processes_alone(tmp_path: Path) -> None:
@@ -66,6 +67,7 @@ def test_a_tenant_rings_for_short_processes_alone(tmp_path: Path) -> None:
     assert "SUCCESS" in said, said
 
 
+@pytest.mark.shown
 def test_failures_and_models_without_a_price_ring(tmp_path: Path) -> None:
     """Both namings of the counters are taken."""
     common = 'gen_ai_provider_name="openai",gen_ai_response_model="mine"'
@@ -89,6 +91,28 @@ def test_failures_and_models_without_a_price_ring(tmp_path: Path) -> None:
                     "exp_annotations": {"summary": "Calls of mine have no price, so that no total has them"},
                 }
             ],
+        },
+    )
+    assert "SUCCESS" in said, said
+
+
+def test_a_budget_rings_before_it_is_spent(tmp_path: Path) -> None:
+    """From four fifths on, once for all processes that say it, with the share."""
+    said = tried(
+        tmp_path,
+        {
+            'hexr_llm_budget_used_ratio{hexr_llm_budget_name="tenant=acme 5.00/day",instance="a"}': "0.5 0.85 0.85",
+            'hexr_llm_budget_used_ratio{hexr_llm_budget_name="tenant=acme 5.00/day",instance="b"}': "0.5 0.7 0.7",
+            'hexr_llm_budget_used_ratio{hexr_llm_budget_name="total 9.00/day",instance="a"}': "0.5 0.5 0.5",
+        },
+        at="2m",
+        alerts={
+            "HexrBudgetNearlySpent": [
+                {
+                    "exp_labels": {"severity": "warning", "hexr_llm_budget_name": "tenant=acme 5.00/day"},
+                    "exp_annotations": {"summary": "Budget tenant=acme 5.00/day: 85% is spent"},
+                }
+            ]
         },
     )
     assert "SUCCESS" in said, said

@@ -313,6 +313,7 @@ def page(server: PageServer, browser: Any) -> Iterator[Any]:
     assert complaints == []
 
 
+@pytest.mark.shown
 def test_a_browser_shows_the_numbers_of_costs(server: PageServer, page: Any) -> None:
     """The total, each row of the tree, each panel's numbers."""
     report = costs(store=server.stores[0].directory).as_dict()
@@ -338,6 +339,7 @@ def test_hostile_names_stay_text(page: Any) -> None:
     assert page.locator("img").count() == 0
 
 
+@pytest.mark.shown
 def test_a_filter_a_trace_and_the_keyboard(page: Any) -> None:
     """Choosing an agent narrows all; a call's trace opens and closes; rows of the tree fold, by keys alone."""
     page.select_option("[name=agent]", "crew")
@@ -355,6 +357,7 @@ def test_a_filter_a_trace_and_the_keyboard(page: Any) -> None:
     assert page.locator("#trace[open]").count() == 0
 
 
+@pytest.mark.shown
 def test_it_fits_a_phone(page: Any) -> None:
     """At 360 pixels nothing but tables scrolls sideways."""
     page.set_viewport_size({"width": 360, "height": 800})
@@ -362,6 +365,7 @@ def test_it_fits_a_phone(page: Any) -> None:
     assert page.evaluate("document.documentElement.scrollWidth") <= 360
 
 
+@pytest.mark.shown
 def test_another_browser_without_the_token_sees_nothing(server: PageServer, browser: Any) -> None:
     """The address without its fragment shows no number, and says what to do."""
     stranger = browser.new_page()

@@ -89,7 +89,7 @@ def test_metrics_are_asked_for_and_their_series_estimated(run: Run, receiver: Ot
     shown = ask(done.store, "--json", **where)
     section = json.loads(shown.stdout)["sections"]["telemetry"]
     assert shown.returncode == 0
-    assert section["series"] == 87
+    assert section["series"] == 88
     refused = next(each for each in section["findings"] if "/v1/metrics" in each["text"])
     assert refused["level"] == "note" and "no OTLP at this path" in refused["text"]
     assert "metrics: http://127.0.0.1:9464/metrics" not in shown.stdout

@@ -58,7 +58,7 @@ def queries() -> list[tuple[str, str]]:
 
 def concrete(query: str) -> str:
     """A query as Grafana sends it, with nothing filtered."""
-    query = query.replace("$__rate_interval", "1m").replace("$__range", "1h")
+    query = query.replace("$__rate_interval", "1m").replace("$__range", "1h").replace("$__interval", "1h")
     return re.sub(r"\$\{\w+:regex\}", ".*", query)
 
 
@@ -66,7 +66,9 @@ def test_the_panels_that_are_asked_for_first_come_first() -> None:
     """Behind a row of figures; each panel has a title, a description and a query."""
     found = [each["title"] for each in panels()]
     assert [each for each in found if each in SEED] == list(SEED)
-    assert found.index("Token usage over time") == 6
+    assert found.index("Token usage over time") == 7
+    asked = {"Cost by agent, role and model", "Time to first chunk, p95", "Cache hits", "Unpriced calls", "Budget use"}
+    assert asked | {"Provider comparison", "Doubled since yesterday", "Cost, exact, from traces"} <= set(found)
     for each in panels():
         assert each["description"]
         assert each["targets"]
@@ -76,11 +78,12 @@ def test_the_panels_that_are_asked_for_first_come_first() -> None:
     assert DASHBOARD["uid"] == "hexr-llm-costs"
 
 
+@pytest.mark.shown
 def test_every_query_is_promql() -> None:
     """In both styles of metric names."""
     parser = pytest.importorskip("promql_parser", reason="`make grafana` runs this")
     found = queries()
-    assert len(found) == 25
+    assert len(found) == 28
     for title, query in found:
         assert parser.parse(concrete(query)), title
         assert "__name__=~" in query
@@ -89,7 +92,8 @@ def test_every_query_is_promql() -> None:
 def test_every_metric_and_label_is_one_of_ours() -> None:
     """No panel asks for a series that nobody emits."""
     metrics = {
-        each.name.replace(".", "_") for each in (*names.METRICS["default"].values(), *names.OUR_METRICS.values())
+        each.name.replace(".", "_")
+        for each in (*names.METRICS["default"].values(), *names.OUR_METRICS.values(), names.BUDGET_USED)
     }
     labels = {
         value.replace(".", "_") for key, value in vars(names).items() if isinstance(value, str) and key.isupper()
@@ -102,6 +106,7 @@ def test_every_metric_and_label_is_one_of_ours() -> None:
         assert set(re.findall(r"[,{](\w+)=", query)) <= labels, title
 
 
+@pytest.mark.shown
 def test_the_dashboard_is_what_the_script_makes() -> None:
     """It is built with Grafana's own typed builders, and never edited by hand."""
     pytest.importorskip("grafana_foundation_sdk", reason="`make grafana` runs this")
@@ -156,21 +161,19 @@ for line in sys.stdin:
     work()
     print("again", flush=True)
 """
-EMPTY = {"Over budget", "Doubled since yesterday"}
-"""What has nothing to show of a program without budgets that started a moment ago."""
 
 
 class Prometheus:
-    """Debian's, scraping one program every second."""
+    """Debian's, scraping one program every second (or none)."""
 
-    def __init__(self, folder: Path, port: int) -> None:
+    def __init__(self, folder: Path, port: int | None = None) -> None:
         with socket.socket() as probe:
             probe.bind(("127.0.0.1", 0))
             self.port = probe.getsockname()[1]
         config = folder / "prometheus.yaml"
+        target = "[]" if port is None else f"[{{targets: ['127.0.0.1:{port}']}}]"
         config.write_text(
-            "global: {scrape_interval: 1s}\n"
-            f"scrape_configs: [{{job_name: crew, static_configs: [{{targets: ['127.0.0.1:{port}']}}]}}]\n"
+            f"global: {{scrape_interval: 1s}}\nscrape_configs: [{{job_name: crew, static_configs: {target}}}]\n"
         )
         self.process = subprocess.Popen(
             ["prometheus", f"--config.file={config}", f"--storage.tsdb.path={folder / 'tsdb'}",
@@ -197,6 +200,7 @@ class Prometheus:
         raise AssertionError(f"{query} is never {value}")
 
 
+@pytest.mark.shown
 @pytest.mark.skipif(shutil.which("prometheus") is None, reason="`make grafana` installs Debian's and runs this")
 def test_every_panel_has_data_that_agrees_with_the_store(tmp_path: Path, providers: Any) -> None:
     """Each query of each panel, run by a real Prometheus on what a real program emits; sums are those of `costs`."""
@@ -209,6 +213,7 @@ def test_every_panel_has_data_that_agrees_with_the_store(tmp_path: Path, provide
     environ = clean_environment(
         HEXR_STORE=str(tmp_path / "store"),
         HEXR_KEEP="1d",
+        HEXR_BUDGET="tenant=acme 100/day",
         OTEL_METRICS_EXPORTER="prometheus",
         OTEL_EXPORTER_PROMETHEUS_HOST="127.0.0.1",
         OTEL_EXPORTER_PROMETHEUS_PORT=str(port),
@@ -233,9 +238,13 @@ def test_every_panel_has_data_that_agrees_with_the_store(tmp_path: Path, provide
         crew.communicate()
         prometheus.process.terminate()
         prometheus.process.wait()
-    empty = {title for (title, _), series in found.items() if not series and title not in EMPTY}
+    empty = {title for (title, _), series in found.items() if not series}
     assert empty == set()
     report = costs(store=tmp_path / "store")
+    (used,) = (series for (title, _), series in found.items() if title == "Budget use")
+    assert [each["metric"] for each in used] == [{"hexr_llm_budget_name": "tenant=acme 100.00/day"}]
+    acme = costs("tenant", tenant="acme", store=tmp_path / "store").cost_usd
+    assert float(used[0]["value"][1]) == pytest.approx(float(acme or 0) / 100, abs=1e-9)
     figures = {title: float(series[0]["value"][1]) for (title, _), series in found.items() if len(series) == 1}
     assert figures["Cost"] == pytest.approx(float(report.cost_usd or 0), rel=1e-9)
     assert figures["Calls"] == report.total.calls == 42
@@ -252,3 +261,109 @@ def test_every_panel_has_data_that_agrees_with_the_store(tmp_path: Path, provide
             row.group[name]: float(row.cost_usd) for row in costs(name, store=tmp_path / "store").rows if row.cost_usd
         }
         assert {key: value for key, value in shown.items() if value} == pytest.approx(rows, rel=1e-9)
+
+
+FIFTY = """
+import os
+from hexr import flush, hexr_agent, hexr_role
+import openai
+client = openai.OpenAI(max_retries=0)
+HI = [{"role": "user", "content": "Say hello to everybody in a friendly way."}]
+def call(number):
+    with hexr_agent(f"agent-{number % 3}", tenant=f"tenant-{number % 5}"), hexr_role("writer"):
+        client.chat.completions.create(model=("gpt-4o", "gpt-4o-mini")[number % 2], messages=HI)
+call(0)
+assert flush(30)  # what a child needs to export is loaded once, here
+for wave in range(0, 49, 7):
+    children = []
+    for number in range(wave + 1, wave + 8):
+        child = os.fork()
+        if not child:
+            client = openai.OpenAI(max_retries=0)
+            call(number)
+            os._exit(0 if flush(60) else 1)
+        children.append(child)
+    assert not any(os.waitpid(child, 0)[1] for child in children)
+"""
+
+
+def openmetrics(points: list[Any], *, suffixed: bool) -> str:
+    """What Prometheus' OTLP receiver makes of these points, in either style of names (with those suffixes or without)."""
+    families: dict[str, dict[str, dict[float, float]]] = {}
+
+    def put(name: str, labels: dict[str, str], at: int, value: float) -> None:
+        inner = ",".join(f"{key}={json.dumps(each)}" for key, each in sorted(labels.items()))
+        families.setdefault(name, {}).setdefault(inner, {})[at / 1e9] = value
+
+    for point in points:
+        name = point.name.replace(".", "_")
+        labels = {key.replace(".", "_"): str(value) for key, value in point.attributes.items()}
+        labels["service_instance_id"] = point.resource["service.instance.id"]
+        if point.kind == "histogram":
+            name += "_seconds" if suffixed and point.unit == "s" else ""
+            put(f"{name}_sum", labels, point.time, point.sum)
+            put(f"{name}_count", labels, point.time, point.count)
+            for at, bound in enumerate((*point.bounds, float("inf"))):
+                le = "+Inf" if bound == float("inf") else str(bound)
+                put(f"{name}_bucket", {**labels, "le": le}, point.time, sum(point.buckets[: at + 1]))
+        else:
+            name += "_total" if suffixed and point.kind == "sum" else ""
+            name += "_ratio" if suffixed and point.unit == "1" and point.kind == "gauge" else ""
+            put(name, labels, point.time, point.value)
+    lines: list[str] = []
+    for name, series in sorted(families.items()):
+        lines.append(f"# TYPE {name} unknown")
+        for inner, samples in sorted(series.items()):
+            lines += [f"{name}{{{inner}}} {value} {at:.3f}" for at, value in sorted(samples.items())]
+    return "\n".join([*lines, "# EOF"]) + "\n"
+
+
+@pytest.mark.shown
+@pytest.mark.skipif(shutil.which("prometheus") is None, reason="`make grafana` installs Debian's and runs this")
+def test_fifty_short_processes_are_counted_in_full(tmp_path: Path, run: Any, receiver: Any) -> None:
+    """Each makes a call and ends: the dashboard's figures are the bill, in both styles of names; increase() is not."""
+    done = run(FIFTY, HEXR_KEEP="1d", **receiver.environment())
+    assert done.returncode == 0, done.err
+    store = done.store
+    bill = costs(store=store)
+    assert bill.total.calls == 50
+    assert len({point.resource["service.instance.id"] for point in receiver.points}) == 50
+    for suffixed in (True, False):
+        folder = tmp_path / f"prometheus-{suffixed}"
+        folder.mkdir()
+        (folder / "in.txt").write_text(openmetrics(receiver.points, suffixed=suffixed))
+        made = ["promtool", "tsdb", "create-blocks-from", "openmetrics", folder / "in.txt", folder / "tsdb"]
+        subprocess.run(made, check=True, capture_output=True)
+        prometheus = Prometheus(folder)
+        try:
+            prometheus.until("vector(1)", 1)
+            ask = prometheus.ask
+            found = {(title, query): ask(concrete(query)) for title, query in queries()}
+            guessed = ask(concrete('sum(increase({__name__=~"hexr_llm_cost_usd(_total)?"}[$__range]))'))
+        finally:
+            prometheus.process.terminate()
+            prometheus.process.wait()
+        figures = {title: float(series[0]["value"][1]) for (title, _), series in found.items() if len(series) == 1}
+        assert figures["Cost"] == pytest.approx(float(bill.cost_usd or 0), rel=1e-9)
+        assert figures["Calls"] == 50
+        assert figures["Tokens"] == bill.total.input + bill.total.output
+        for title, name, label in (
+            ("Cost per tenant", "tenant", "hexr_agent_tenant"),
+            ("Cost over time by agent", "agent", "hexr_agent_name"),
+        ):
+            (series,) = (each for (known, _), each in found.items() if known == title)
+            shown = {each["metric"][label]: float(each["value"][1]) for each in series}
+            assert shown == pytest.approx(
+                {row.group[name]: float(row.cost_usd) for row in costs(name, store=store).rows}
+            )
+        assert float(guessed[0]["value"][1]) != pytest.approx(float(bill.cost_usd or 0), rel=0.01)
+
+
+@pytest.mark.shown
+def test_the_file_is_one_of_the_pinned_grafana() -> None:
+    """Read by the types of its schema and written again, it is the same: nothing in it that this Grafana does not know."""
+    encoder = pytest.importorskip("grafana_foundation_sdk.cog.encoder", reason="`make grafana` runs this")
+    from grafana_foundation_sdk.models.dashboard import Dashboard
+
+    again = json.loads(encoder.JSONEncoder().encode(Dashboard.from_json(DASHBOARD)))
+    assert again == DASHBOARD

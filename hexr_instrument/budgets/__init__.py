@@ -21,6 +21,8 @@ from .rules import MOST, PERIODS, BudgetError, Rule, rules_of
 __all__ = ["PERIODS", "BudgetError", "BudgetExceeded", "Budgets", "Ledger", "Rule", "of_setting", "rules_of"]
 
 _SECOND = 10**9
+_SHOWN = 200
+"""How many budgets are measured, as many as a label of a metric takes values."""
 _LASTING = 90 * 86400 * _SECOND
 """How long a run's spend is kept after its last call."""
 
@@ -106,6 +108,16 @@ class Budgets:
                     f" {self._until(account)}"
                 )
         return over
+
+    def used(self) -> dict[str, float]:
+        """The share of each budget that is spent, by its name: of the callers that this process has, the fullest."""
+        now = time.time_ns()
+        accounts = {account.key: account for caller in list(self._accounts) for account in self._of(caller, now)}
+        shares: dict[str, float] = {}
+        for account in accounts.values():
+            limit = account.rule.soft if account.rule.hard is None else account.rule.hard
+            shares[account.name] = self.ledger.spent(account.key) / limit if limit else 1.0
+        return dict(sorted(shares.items(), key=lambda each: -each[1])[:_SHOWN])
 
     def _of(self, caller: Caller, now: int) -> tuple[_Account, ...]:
         """The accounts of a caller: looked up once for each period."""

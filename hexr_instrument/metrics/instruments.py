@@ -19,7 +19,13 @@ _NOWHERE = context.Context()
 class Instruments:
     """Our instruments on one provider."""
 
-    def __init__(self, provider: Any, version: str, folded: Callable[[], Mapping[str, int]]) -> None:
+    def __init__(
+        self,
+        provider: Any,
+        version: str,
+        folded: Callable[[], Mapping[str, int]],
+        budgets: Callable[[], Mapping[str, float]] | None = None,
+    ) -> None:
         """Makes them.
 
         Args:
@@ -27,6 +33,7 @@ class Instruments:
             version: Of the conventions, `default` or `latest`.
             folded: Called at each collection, before anything of it is read: how many measurements were folded, by
                 attribute. It may record what still waits.
+            budgets: Called at each collection: the share of each budget that is spent, by its name. None: there is none.
         """
         _keep_random_alone()
         self.provider = provider
@@ -45,6 +52,13 @@ class Instruments:
             return [Observation(count, {names.FOLDED_LABEL: label}) for label, count in folded().items()]
 
         meter.create_observable_counter(names.FOLDED.name, [observe], names.FOLDED.unit, names.FOLDED.meaning)
+        if budgets is not None:
+
+            def spent(options: Any) -> Iterable[Observation]:
+                return [Observation(share, {names.BUDGET: name}) for name, share in budgets().items()]
+
+            used = names.BUDGET_USED
+            meter.create_observable_gauge(used.name, [spent], used.unit, used.meaning)
 
     def record(self, metric: str, value: float, attributes: Mapping[str, Any], around: Any) -> None:
         """Records one measurement in the context `around`, so that an exemplar can name its trace."""

@@ -184,6 +184,8 @@ def _call(record: Mapping[str, Any], version: str) -> Iterator[tuple[str, float,
     yield "calls", 1, ((names.COST_STATUS, record["cost_status"]), *error)
     if "cost" in record:
         yield "cost", record["cost"] / USD, ()
+    if usage.get("cache_read"):
+        yield "cached", usage["cache_read"], ()
     for budget in record.get("over_budget") or ():
         yield "over_budget", 1, ((names.BUDGET, budget),)
 

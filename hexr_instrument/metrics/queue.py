@@ -35,6 +35,8 @@ class Queue:
         self._waiting: deque[Any] = deque(maxlen=LIMIT)
         self.lazy: LazyMeterProvider | None = None
         """The lazy global meter provider, where one was set."""
+        self.budgets: Callable[[], Mapping[str, float]] | None = None
+        """The share of each budget that is spent, by its name, where there are budgets."""
         self._metrics: Metrics | None = None
         self._refused: set[str] = set()
 
@@ -71,7 +73,7 @@ class Queue:
                 with busy:
                     from .work import Metrics  # noqa: PLC0415  (the metrics API is loaded in the worker's thread)
 
-                    self._metrics = Metrics(self._config, self._waiting, self._resource, self.lazy)
+                    self._metrics = Metrics(self._config, self._waiting, self._resource, self.lazy, self.budgets)
             self._metrics.drain(busy)
 
     def send(self, *, now: bool) -> Mapping[str, int]:

@@ -36,6 +36,7 @@ class Metrics:
         queue: deque[Any],
         resource: Callable[[], Mapping[str, Any]],
         lazy: LazyMeterProvider | None,
+        budgets: Callable[[], Mapping[str, float]] | None = None,
     ) -> None:
         """Makes nothing yet.
 
@@ -44,7 +45,9 @@ class Metrics:
             queue: Records, and measurements of the program's own: `(instrument, method, amount, attributes, context)`.
             resource: The attributes of this process's resource.
             lazy: The lazy global provider, where there is one.
+            budgets: The share of each budget that is spent, by its name, where there are budgets.
         """
+        self._budgets = budgets
         self._config = config
         self._queue = queue
         self._resource = resource
@@ -90,7 +93,7 @@ class Metrics:
             self._queue.clear()
             return
         if self._instruments is None or self._instruments.provider is not provider:
-            self._instruments = Instruments(provider, self._config.semconv, self._folded)
+            self._instruments = Instruments(provider, self._config.semconv, self._folded, self._budgets)
         self._changed = True
         for _ in range(16):
             try:

@@ -71,8 +71,8 @@ def _endpoint(
             section.problem(f"{text}: {data['said']}")
 
 
-_PER_SET = 5 * 17 + 2
-"""Series of one set of labels in a Prometheus: five histograms (14 buckets and the last, sum, count) and two counters."""
+_PER_SET = 5 * 17 + 3
+"""Series of one set of labels in a Prometheus: five histograms (14 buckets and the last, sum, count) and three counters."""
 _COLUMNS = {
     "request_model": "requested",
     "response_model": "model",
