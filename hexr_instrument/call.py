@@ -371,6 +371,8 @@ class Direct:
     """The PyPI distribution that provides `module`."""
     options: Callable[[str | None], dict[str, Any]]
     """Base URL or None -> keyword arguments of the client class."""
+    serves: str = ""
+    """The provider as `gen_ai.provider.name` spells it, where that is not the table's name."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -66,7 +66,16 @@ WIRES: Rows = {
         ),
     ),
 }
-PROVIDERS: Rows = {}
+PROVIDERS: Rows = {
+    "groq": ("test_openai_shaped.py", ("groq",)),
+    "groq-0": ("test_openai_shaped.py", ("groq<1",)),
+    "together": ("test_openai_shaped.py", ("together",)),
+    "together-2": ("test_openai_shaped.py", ("together==2.*",)),
+    "cerebras": ("test_openai_shaped.py", ("cerebras-cloud-sdk",)),
+    "cerebras-1.0": ("test_openai_shaped.py", ("cerebras-cloud-sdk==1.0.*",)),
+    "fireworks": ("test_openai_shaped.py", ("fireworks-ai",)),
+    "fireworks-1.2.0": ("test_openai_shaped.py", ("fireworks-ai==1.2.0",)),
+}
 OUTCOME = ROOT / "docs" / "providers.json"
 GROUPS = {"frameworks": FRAMEWORKS, "wires": WIRES, "providers": PROVIDERS}
 """A group's files of tests are in the folder of its name in `tests/`."""

@@ -147,6 +147,7 @@ RULES: dict[str, set[str]] = {
         "engine",
         "guard",
         "provider",
+        "providers",
         "recorder",
         "signals",
         "start",

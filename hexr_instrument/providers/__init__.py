@@ -10,6 +10,7 @@ from .google_batches import GOOGLE_BATCHES, GOOGLE_FILES
 from .google_interactions import GOOGLE_INTERACTIONS, GOOGLE_INTERACTIONS_1
 from .google_live import GOOGLE_LIVE
 from .openai import OPENAI
+from .openai_shaped import OPENAI_SHAPED
 from .openai_sockets import SOCKETS
 from .tools import TOOLS
 
@@ -24,5 +25,6 @@ PROVIDERS: tuple[Provider, ...] = (
     GOOGLE_INTERACTIONS,
     GOOGLE_INTERACTIONS_1,
     GOOGLE_LIVE,
+    *OPENAI_SHAPED,
     *TOOLS,
 )
