@@ -130,6 +130,9 @@ def note(name: str, python: Path, report: Path) -> None:
         facts = {} if lacking else next((value for kind, value in told if kind == "recorded"), {})
         for surface in (value for kind, value in told if kind == "surface" and not failed):
             _add(row["sdks"], surface, facts, lacking=lacking)
+    # A file of tests may have rows for several SDKs, of which each leaves out what is not installed.
+    for sdk in [each for each, found in row["sdks"].items() if not any(found["surfaces"].values())]:
+        del row["sdks"][sdk]
     for sdk, found in row["sdks"].items():
         found["version"] = version_of(python, sdk)
     before = json.loads(OUTCOME.read_text()) if OUTCOME.exists() else []
