@@ -38,9 +38,7 @@ CHAT = {
 _PART = {"id": CHAT["id"], "object": "chat.completion.chunk", "created": 1, "model": CHAT["model"]}
 _DELTA = {**_PART, "choices": [{"index": 0, "delta": {"content": "word "}, "finish_reason": None}]}
 _LAST = {**_PART, "choices": [{"index": 0, "delta": {}, "finish_reason": "stop"}]}
-CHAT_STREAM = (
-    _events([_DELTA] * (CHUNKS - 1) + [_LAST, {**_PART, "choices": [], "usage": USAGE}]) + "data: [DONE]\n\n"
-)
+CHAT_STREAM = _events([_DELTA] * (CHUNKS - 1) + [_LAST, {**_PART, "choices": [], "usage": USAGE}]) + "data: [DONE]\n\n"
 RESPONSE = {
     "id": "resp_12345678901234567890",
     "object": "response",
@@ -130,7 +128,9 @@ def shapes(wanted):
         aclient = openai.AsyncOpenAI(**common, http_client=httpx.AsyncClient(transport=transport))
         loop = asyncio.new_event_loop()
         found["chat"] = lambda: client.chat.completions.create(model=MODEL, messages=messages)
-        found["achat"] = lambda: loop.run_until_complete(aclient.chat.completions.create(model=MODEL, messages=messages))
+        found["achat"] = lambda: loop.run_until_complete(
+            aclient.chat.completions.create(model=MODEL, messages=messages)
+        )
         found["responses"] = lambda: client.responses.create(model=MODEL, input=PROMPT)
 
         def stream():

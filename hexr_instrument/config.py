@@ -107,6 +107,8 @@ class Config:
     """The file of the user's own prices."""
     models: tuple[tuple[str, str], ...]
     """Other names of models: (name, model)."""
+    hosts: tuple[tuple[str, str], ...]
+    """The user's own hosts: (pattern, provider)."""
     complaints: tuple[str, ...]
     """One line for each value that was not usable; its default is in force."""
 
@@ -207,6 +209,7 @@ class Config:
             budget=env.get("HEXR_BUDGET", "").strip() or None,
             prices=read("HEXR_PRICES", values.path, None),
             models=read("HEXR_MODEL_MAP", values.models, ()),
+            hosts=read("HEXR_HOSTS", values.providers, ()),
             complaints=tuple(dict.fromkeys(complaints)),
         )
 

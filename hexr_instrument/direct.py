@@ -131,12 +131,11 @@ def _path(direct: Direct, *, stream: bool, twin: bool) -> str:
 
 
 def _served_by(client: Any, table: Provider) -> str:
-    if table.direct is not None and table.direct.served is not None:
-        return table.direct.served
     if table.name == "google":
         return "gcp.vertex_ai" if client._api_client.vertexai else "gcp.gemini"
     url = getattr(client, "_base_url", None)
-    return provider_of(getattr(url, "host", None), getattr(url, "port", None), table.name)
+    name = table.name if table.direct is None else table.direct.served or table.name
+    return provider_of(getattr(url, "host", None), getattr(url, "port", None), name)
 
 
 _clients: dict[Any, Any] = {}
@@ -159,7 +158,13 @@ def _client(table: Provider, direct: Direct, base_url: str | None, api_key: str 
             raise HexrError(f"no key for provider {table.name!r}: set {direct.keys[0]}, or pass api_key=")
         key = "none"  # a local endpoint takes any key, but the SDK insists on one
     cache = _loop_clients.setdefault(asyncio.get_running_loop(), {}) if twin else _clients
-    name = (table.name, base_url, key, os.getpid(), snapshot(*_ENVIRONMENTS))
+    name = (
+        table.name,
+        base_url,
+        key,
+        os.getpid(),
+        snapshot(*_ENVIRONMENTS, *(each.partition("_")[0] for each in direct.keys)),
+    )
     if name not in cache:
         kind, _, inner = (direct.aclient if twin else direct.client).partition(".")
         options = direct.options(base_url)

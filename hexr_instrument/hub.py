@@ -12,6 +12,7 @@ from .agents import Invocation
 from .call import Caller
 from .config import Config
 from .guard import guarded
+from .providers import hosts
 from .recorder import Recorder
 
 _recorder: Recorder | None = None
@@ -30,6 +31,7 @@ def recorder() -> Recorder | None:
             if config.disabled:
                 return None
             _recorder = Recorder(config)
+            hosts.configure(config.hosts)
             started = carry.heard(config.caller) if config.caller else None
             if started is not None and context.base is None:
                 context.base = started.scope()

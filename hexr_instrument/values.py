@@ -73,6 +73,15 @@ def models(value: str) -> tuple[tuple[str, str], ...]:
     return found
 
 
+def providers(value: str) -> tuple[tuple[str, str], ...]:
+    """Hosts of the user's own and the providers that they are, in their order."""
+    found = [each.strip().partition("=") for each in value.split(",") if each.strip()]
+    hosts = [(host.strip().lower(), provider.strip()) for host, _, provider in found]
+    if not all(re.fullmatch(r"[\w.*:-]+", host) and re.fullmatch(r"[\w.-]+", name) for host, name in hosts):
+        raise ConfigError("use host=provider pairs such as llm.internal=azure.ai.openai,127.0.0.1:8000=vllm")
+    return tuple(hosts)
+
+
 def rollover(value: str) -> float | None:
     """Seconds after which an agent rolls over; None for never."""
     return None if value.strip().lower() in ("off", "0") else seconds(value)

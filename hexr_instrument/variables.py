@@ -56,6 +56,12 @@ VARIABLES = (
         "none",
         "Which model a name stands for, such as an Azure deployment: `prod=gpt-4o,azure.ai.openai/fast=gpt-4o-mini`.",
     ),
+    Variable(
+        "HEXR_HOSTS",
+        "none",
+        "Who your own gateways and servers are: `llm.internal=azure.ai.openai,*.gw.example=openrouter,127.0.0.1:8000=vllm`. "
+        "The provider names the price; a host may have a port, and `*` for any part.",
+    ),
     Variable("HEXR_EXIT_TIMEOUT", "2", "Seconds that delivery may delay the program's exit, at most."),
     Variable(
         "HEXR_PROPAGATE",

@@ -78,6 +78,14 @@ PROVIDERS: Rows = {
     "mistral": ("test_mistral.py", ("mistralai",)),
     "mistral-2": ("test_mistral.py", ("mistralai==2.*",)),
     "mistral-1": ("test_mistral.py", ("mistralai==1.*",)),
+    "groq": ("test_openai_shaped.py", ("groq",)),
+    "groq-0": ("test_openai_shaped.py", ("groq<1",)),
+    "together": ("test_openai_shaped.py", ("together",)),
+    "together-2": ("test_openai_shaped.py", ("together==2.*",)),
+    "cerebras": ("test_openai_shaped.py", ("cerebras-cloud-sdk",)),
+    "cerebras-1.0": ("test_openai_shaped.py", ("cerebras-cloud-sdk==1.0.*",)),
+    "fireworks": ("test_openai_shaped.py", ("fireworks-ai",)),
+    "fireworks-1.2.0": ("test_openai_shaped.py", ("fireworks-ai==1.2.0",)),
 }
 OUTCOME = ROOT / "docs" / "providers.json"
 GROUPS = {"frameworks": FRAMEWORKS, "wires": WIRES, "providers": PROVIDERS}
@@ -133,6 +141,9 @@ def note(name: str, python: Path, report: Path) -> None:
         facts = {} if lacking else next((value for kind, value in told if kind == "recorded"), {})
         for surface in (value for kind, value in told if kind == "surface" and not failed):
             _add(row["sdks"], surface, facts, lacking=lacking)
+    # A file of tests may have rows for several SDKs, of which each leaves out what is not installed.
+    for sdk in [each for each, found in row["sdks"].items() if not any(found["surfaces"].values())]:
+        del row["sdks"][sdk]
     for sdk, found in row["sdks"].items():
         found["version"] = version_of(python, sdk)
     before = json.loads(OUTCOME.read_text()) if OUTCOME.exists() else []

@@ -151,6 +151,7 @@ RULES: dict[str, set[str]] = {
         "first_use",
         "guard",
         "provider",
+        "providers",
         "recorder",
         "signals",
         "start",

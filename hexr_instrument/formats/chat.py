@@ -43,11 +43,12 @@ def usage(source: Any) -> Usage | None:
     if said is not None and whole is not None and whole > asked + said:
         said = whole - asked  # xAI and Gemini leave reasoning out of `completion_tokens`, but not out of the total
     cached = number(source, "prompt_tokens_details", "cached_tokens")
+    for name in ("prompt_cache_hit_tokens", "cached_tokens"):  # DeepSeek and Moonshot state them beside the others
+        cached = number(source, name) if cached is None else cached
     return Usage(
         input=asked,
         output=said,
-        # DeepSeek states its cache hits beside the usage, in a name of its own.
-        cache_read=cached if cached is not None else number(source, "prompt_cache_hit_tokens"),
+        cache_read=cached,
         cache_write=number(source, "prompt_tokens_details", "cache_write_tokens"),
         reasoning=number(source, "completion_tokens_details", "reasoning_tokens"),
         input_audio=number(source, "prompt_tokens_details", "audio_tokens"),
@@ -94,6 +95,8 @@ def fold(so_far: Any, chunk: Any) -> Any:
             so_far["choices"].append({})
         if (reason := text(choice, "finish_reason")) is not None:
             so_far["choices"][index]["finish_reason"] = reason
+        if spent := pick(choice, "usage"):  # Moonshot's streams have it in the choice
+            so_far.setdefault("usage", spent)
     return so_far
 
 

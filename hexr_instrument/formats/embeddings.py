@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from ..call import Format, Response, Usage, number, pick, sound, text
-from ._json import numbers, texts
+from ._json import numbers, stated_cost, texts
 
 
 def request(body: Any) -> dict[str, Any]:
@@ -19,6 +19,7 @@ def response(payload: Any) -> Response:
     return Response(
         model=text(payload, "model"),
         usage=None if spent is None or not sound(pick(payload, "usage")) else Usage(input=spent),
+        stated_cost=stated_cost(pick(payload, "usage")),
         stated_total=number(payload, "usage", "total_tokens"),
     )
 

@@ -118,7 +118,9 @@ def _names(response: Response, provider: str, asked: str | None) -> Sequence[str
     served = response.model or asked
     if asked is None or served == asked:
         return (served,)
-    if provider == "aws.bedrock":  # only the name that was asked says whether it is the regional or the global price
+    # Only the name that was asked says whether Bedrock's price is the regional or the global one, and whose the price of
+    # Hugging Face's router is.
+    if provider == "aws.bedrock" or (provider == "huggingface" and ":" in asked):
         return (asked, served)
     if (_shipped or current()).mapped(provider, asked) or _is_dated(served, asked):
         return (served, asked)

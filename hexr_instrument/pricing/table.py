@@ -176,6 +176,8 @@ class Table:
             # The router of Hugging Face reads who is to serve the call after the model's name.
             reference, _, server = reference.rpartition(":")
             name = f"huggingface_{server}"
+        if name in ("gcp.vertex_ai", "gcp.gemini"):  # behind OpenAI's wire the publisher stands before the model
+            reference = reference.removeprefix("google/")
         names = {name, PROVIDERS.get(name, name)}
         served_as = None if not tier else _TIERS.get(tier.lower(), tier.lower())
         ordinary = served_as is None or served_as in ORDINARY

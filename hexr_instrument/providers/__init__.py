@@ -15,6 +15,7 @@ from .mistral import MISTRAL
 from .mistral_spans import MISTRAL_SPANS
 from .ollama import OLLAMA
 from .openai import OPENAI
+from .openai_shaped import OPENAI_SHAPED
 from .openai_sockets import SOCKETS
 from .tools import TOOLS
 
@@ -36,5 +37,6 @@ PROVIDERS: tuple[Provider, ...] = (
     *MISTRAL_SPANS,
     BEDROCK,
     AIOBEDROCK,
+    *OPENAI_SHAPED,
     *TOOLS,
 )

@@ -27,7 +27,7 @@ def handle(client: Any) -> Any:
     return made
 
 
-SDKS = ("openai", "anthropic")
+SDKS = ("openai", "anthropic", "groq", "together", "cerebras", "fireworks")
 """Packages whose own `__init__` takes what their `copy()` gives."""
 
 

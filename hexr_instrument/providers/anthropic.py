@@ -29,6 +29,8 @@ _PLATFORMS = {
 
 
 def _provider(client: Any, host: str | None, port: int | None) -> str:
+    if (own := hosts.named(host, port)) is not None:
+        return own
     for kind in type(client).__mro__:
         for name, provider in _PLATFORMS.items():
             if kind.__name__.removeprefix("Async").startswith(name):

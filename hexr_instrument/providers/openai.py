@@ -52,7 +52,9 @@ OTHERS = (
 
 
 def provider_of(client: Any, host: str | None, port: int | None) -> str:
-    """Who serves a client's calls: its platform, else its host."""
+    """Who serves a client's calls: as the user names the host, else its platform, else its host."""
+    if (own := hosts.named(host, port)) is not None:
+        return own
     kinds = {kind.__name__ for kind in type(client).__mro__}
     if "BaseAzureClient" in kinds:
         return "azure.ai.openai"
