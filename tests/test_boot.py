@@ -314,7 +314,7 @@ RUIN = {
     "no start.py": ("start.py", None),
     "no package": ("__init__.py", "raise ImportError('half installed')"),
     "no hub.py": ("hub.py", None),
-    "no call.py": ("call.py", None),
+    "no nouns": ("call/nouns.py", None),
     "no config.py": ("config.py", None),
     "wrong syntax in start": ("start.py", "def"),
     "wrong syntax in the engine": ("engine.py", "def"),
