@@ -11,12 +11,14 @@ from .google import GOOGLE
 from .google_batches import GOOGLE_BATCHES, GOOGLE_FILES
 from .google_interactions import GOOGLE_INTERACTIONS, GOOGLE_INTERACTIONS_1
 from .google_live import GOOGLE_LIVE
+from .litellm import LITELLM
 from .mistral import MISTRAL
 from .mistral_spans import MISTRAL_SPANS
 from .ollama import OLLAMA
 from .openai import OPENAI
 from .openai_sockets import SOCKETS
 from .tools import TOOLS
+from .vertex import VERTEX
 
 PROVIDERS: tuple[Provider, ...] = (
     OPENAI,
@@ -36,5 +38,7 @@ PROVIDERS: tuple[Provider, ...] = (
     *MISTRAL_SPANS,
     BEDROCK,
     AIOBEDROCK,
+    *LITELLM,
+    *VERTEX,
     *TOOLS,
 )
