@@ -186,8 +186,8 @@ def areply(patch: Patch, target: Target, recorder: Recorder) -> Wrapper:
         if not kwargs.get("stream"):
             return await whole(wrapped, instance, args, kwargs)
         chunks = await wrapped(*args, **kwargs)
-        begin = partial(_begin, patch, target, recorder, instance, args, kwargs)
-        return guarded(_LateChunks, chunks, begin) or chunks
+        begins = partial(begin, patch, target, recorder, instance, args, kwargs)
+        return guarded(_LateChunks, chunks, begins) or chunks
 
     return wrapper
 
