@@ -6,7 +6,7 @@ import inspect
 import sys
 from collections.abc import Callable
 from functools import partial, wraps
-from types import ModuleType
+from types import CellType, ModuleType
 from typing import Any
 
 import wrapt
@@ -201,6 +201,13 @@ def _wrap(module: ModuleType, target: Target, drive: Callable[[Any], Wrapper], p
     if missing := [each for each in target.parameters if each not in known]:
         patch.left[target.name] = f"its signature has no {', '.join(missing)}"
         return
+    if target.within:
+        cell = _cell(original, target.within)
+        if cell is None:
+            patch.left[target.name] = f"it is not made around {target.within}"
+            return
+        parent, name, original = cell, "cell_contents", cell.cell_contents
+        own = original
     made: Any = drive(original)
     setattr(parent, name, _narrow(original, made, target.only) if target.only else Patched(original, made))
     patch.originals.append((parent, name, own))
@@ -216,3 +223,16 @@ def _narrow(original: Any, wrapper: Wrapper, only: str) -> Any:
         return wrapper(original.__get__(self), self, args, kwargs)
 
     return narrowed
+
+
+def _cell(function: Any, variable: str) -> CellType | None:
+    """Where a function, or one that decorators have put around it, keeps a variable of its closure."""
+    for _ in range(_DECORATORS):
+        code: Any = getattr(function, "__code__", None)
+        if variable in getattr(code, "co_freevars", ()):
+            return function.__closure__[code.co_freevars.index(variable)]
+        function = getattr(function, "__wrapped__", None)
+    return None
+
+
+_DECORATORS = 8

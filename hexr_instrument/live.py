@@ -37,6 +37,12 @@ class Keeper(Protocol):
         ...
 
 
+def covered() -> bool:
+    """Whether a request that is made here is the one of a gateway's call, which is recorded already."""
+    live = CURRENT.get()
+    return live is not None and live.call.request.gateway and not live.ended
+
+
 class Live:
     """A call that has started and not yet ended."""
 
@@ -93,6 +99,11 @@ class Live:
         self._lock = threading.RLock()
 
     @property
+    def ended(self) -> bool:
+        """Whether it is over."""
+        return self._ended
+
+    @property
     def quiet(self) -> bool:
         """Whether the request itself is no call and leaves no span."""
         return self.call.request.billing in ("quiet", "job", "owed")
@@ -109,10 +120,12 @@ class Live:
         call = self.call
         if self._ended or data is None:
             return
+        wire = call.request.format
+        if wire.plain is not None:
+            data = wire.plain(data)
         if not call.request.stream:
             call.payload = data
             return
-        wire = call.request.format
         if (call.first_chunk is None or self.gaps is not None) and wire.substance(data):
             now = time.perf_counter_ns()
             if call.first_chunk is None:

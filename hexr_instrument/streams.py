@@ -19,6 +19,7 @@ from .guard import guarded
 from .live import Live
 
 _MARK = "_hexr_call"
+_STEPS = "_hexr_steps"
 
 
 def live_of(response: Any) -> Live | None:
@@ -320,6 +321,59 @@ class AsyncChunks(AsyncIterator[Any]):
         closing = getattr(self._chunks, "aclose", None)
         if closing is not None:
             await closing()
+
+
+class Steps:
+    """What has been seen of a stream that is read by its class's own `__next__`."""
+
+    __slots__ = ("_kept", "_seen", "live")
+
+    def __init__(self, live: Live, kept: str | None) -> None:
+        """Nothing yet.
+
+        Args:
+            live: The call.
+            kept: The attribute of the stream that is the list of its chunks; None where what it returns is all.
+        """
+        self.live = live
+        self._kept = kept
+        self._seen = 0
+
+    def took(self, stream: Any, chunk: Any) -> None:
+        """After a step: feeds what is new."""
+        if self._kept is None:
+            self.live.feed(chunk)
+            return
+        chunks: list[Any] = getattr(stream, self._kept)
+        new, self._seen = chunks[self._seen :], len(chunks)
+        for each in new:
+            self.live.feed(each)
+
+    def ended(self, stream: Any, error: BaseException) -> None:
+        """The step was the stream's last."""
+        if self._kept is not None:
+            self.took(stream, None)
+        whole = isinstance(error, StopIteration | StopAsyncIteration)
+        self.live.whole = whole
+        _over(self.live, None if whole or isinstance(error, GeneratorExit) else error)
+
+
+def watch(stream: Any, live: Live, kept: str | None) -> None:
+    """Lets the call end with a stream whose class has `step` targets, also when it is dropped."""
+    setattr(stream, _STEPS, Steps(live, kept))
+    weakref.finalize(stream, guarded, _over, live, None)
+
+
+def steps_of(stream: Any) -> Steps | None:
+    """What has been seen of a stream that is watched; None once its call is over, and for any other."""
+    steps = getattr(stream, "__dict__", {}).get(_STEPS)
+    return None if steps is None or steps.live.ended else steps
+
+
+def left(stream: Any) -> None:
+    """The program closes it."""
+    if (steps := steps_of(stream)) is not None:
+        _over(steps.live, None)
 
 
 def _over(live: Live, error: BaseException | None) -> None:

@@ -38,6 +38,7 @@ from hexr_instrument.formats.google_media import VIDEOS as GOOGLE_VIDEOS
 from hexr_instrument.formats.images import IMAGES
 from hexr_instrument.formats.interactions import INTERACTIONS
 from hexr_instrument.formats.invoke import INVOKE
+from hexr_instrument.formats.litellm import CHAT as LITELLM_CHAT
 from hexr_instrument.formats.message_batches import MESSAGE_BATCHES
 from hexr_instrument.formats.messages import MESSAGES
 from hexr_instrument.formats.mistral import CHAT as MISTRAL_CHAT
@@ -58,6 +59,7 @@ FORMATS: dict[str, Format] = {
     "cohere_chat": COHERE_CHAT,
     "cohere_embed": COHERE_EMBED,
     "cohere_rerank": COHERE_RERANK,
+    "litellm_chat": LITELLM_CHAT,
     "mistral_chat": MISTRAL_CHAT,
     "fim": FIM,
     "conversations": CONVERSATIONS,

@@ -114,6 +114,8 @@ class Request:
     """Which of several lanes of one long connection the answer comes on."""
     starts: bool = False
     """Whether it starts the work that is billed later, and does not ask for it or change it."""
+    gateway: bool = False
+    """Whether other SDKs may make this very request: what they would record of it is recorded here."""
     background: bool = False
     """Whether the answer is to be fetched later: the call is recorded when its usage is known."""
     body: Any = None

@@ -64,6 +64,8 @@ class Format:
     """Question -> keyword arguments of the SDK's method, for the direct call."""
     answer: Callable[[Any], str] | None = None
     """Whole payload or chunk -> its text, for the direct call."""
+    plain: Callable[[Any], Any] | None = None
+    """Whole payload or chunk -> what the other functions read, where the SDK's objects hold it another way."""
     content: Content | None = None
     """None where the conventions define no content for the operation."""
     works: Callable[[Any], list[tuple[str | None, Any]]] | None = None
@@ -82,6 +84,10 @@ class Outcome:
     """An open HTTP response whose body has not been read yet: the call goes on until it is closed."""
     chunks: str | None = None
     """The attribute of the result that holds its parsed events, where no `feed` target sees them."""
+    steps: Any = None
+    """A stream whose class has `step` targets, if the result is one: the call goes on until it has been read."""
+    kept: str | None = None
+    """The attribute of such a stream that is the list of its chunks so far, where they say more than what it returns."""
     late: Callable[[Any], Any] | None = None
     """That response, once closed -> its payload, if the program has read it whole; None if not."""
     read: Any = None
@@ -104,7 +110,8 @@ class Target:
     drive: str
     """`call`, `acall`, `stream`, `astream` (the billed request), `reply` (it is whole or, with `stream=True`, a generator
     that sends nothing before its first chunk is asked for; sync or async alike), `enter` (a context manager of
-    `contextlib`, sync or async alike, that sends the request when it is entered), `feed` (a parsed body or event), `mute`
+    `contextlib`, sync or async alike, that sends the request when it is entered), `feed` (a parsed body or event), `step`,
+    `astep` (a stream's own `__next__`), `shut`, `ashut` (its `close`), `mute`
     (a span that the SDK emits for the same request), `idle` (a function that starts such a span, whose first two
     `parameters` are its switch and its tracer), `tool` (a run of a tool, sync or async alike), `untraced` (a span that the SDK
     emits for such a run), `role` (a run of an agent by a framework, of any kind of function). Of a long connection (`sessions.py`), sync or async alike: `open` (returns it),
@@ -115,6 +122,9 @@ class Target:
     """Names that the signature must have; otherwise the target stays as it is, and its patch says why."""
     optional: bool = False
     """Whether some supported versions of the SDK lack it."""
+    within: str = ""
+    """The variable of that function's closure that is wrapped instead: what a decorator stands in front of, once for
+    each attempt, and for whoever has imported the function long before."""
     instead_of: str = ""
     """The name beside it that is wrapped wherever it exists: then this one is left alone."""
     only: str = ""

@@ -6,7 +6,7 @@ from collections.abc import Callable
 
 from ..call import Target
 from ..recorder import Recorder
-from . import accounts, calls, connections, managers, roles, tools, wires
+from . import accounts, calls, connections, managers, roles, steps, tools, wires
 from .patch import Hook, Link, Patch, Wrapped, Wrapper
 
 __all__ = ["DRIVES", "EITHER", "Hook", "Link", "Patch", "Wrapped", "Wrapper", "roles", "wires"]
@@ -20,6 +20,10 @@ DRIVES: dict[str, Callable[[Patch, Target, Recorder], Wrapper]] = {
     "areply": calls.areply,
     "enter": managers.enter,
     "feed": calls.feed,
+    "step": steps.step,
+    "astep": steps.astep,
+    "shut": steps.shut,
+    "ashut": steps.ashut,
     "mute": calls.mute,
     "idle": calls.idle,
     "open": connections.opening,

@@ -12,7 +12,7 @@ from .. import streams
 from ..budgets import BudgetExceeded
 from ..call import REGISTRATION, Provider, Target, mapping
 from ..guard import attempt, guarded, undo
-from ..live import CURRENT, Live
+from ..live import CURRENT, Live, covered
 from ..propagation import Apart
 from ..recorder import Recorder
 from .patch import Patch, Wrapper
@@ -34,7 +34,7 @@ def begin(
 def _begun(
     provider: Provider, target: Target, recorder: Recorder, instance: Any, args: tuple[Any, ...], kwargs: dict[str, Any]
 ) -> Live | BudgetExceeded | None:
-    request = provider.request(instance, args, kwargs, target.name)
+    request = None if covered() else provider.request(instance, args, kwargs, target.name)
     if request is None:
         return None
     amended = None
@@ -62,6 +62,9 @@ def _settle(provider: Provider, live: Live, result: Any) -> None:
             guarded(live.feed, outcome.payload)
         guarded(streams.follow, stream, live, outcome.chunks, outcome.parser)
         streams.defer(outcome.body, live, outcome.late, held=outcome.chunks is not None)
+        return
+    if outcome is not None and outcome.steps is not None:
+        streams.watch(outcome.steps, live, outcome.kept)
         return
     if outcome is not None and outcome.payload is not None:
         guarded(live.feed, outcome.payload)
@@ -223,7 +226,7 @@ def feed(patch: Patch, target: Target, recorder: Recorder) -> Wrapper:
     def feed(kwargs: dict[str, Any]) -> Live | None:
         """The call whose added usage chunk this is, if it is one."""
         live = streams.live_of(kwargs.get("response")) or CURRENT.get()
-        if live is None:
+        if live is None or live.call.request.gateway:
             return None
         data: Any = kwargs.get("data")
         live.feed(data)

@@ -11,6 +11,7 @@ from .google import GOOGLE
 from .google_batches import GOOGLE_BATCHES, GOOGLE_FILES
 from .google_interactions import GOOGLE_INTERACTIONS, GOOGLE_INTERACTIONS_1
 from .google_live import GOOGLE_LIVE
+from .litellm import LITELLM
 from .mistral import MISTRAL
 from .mistral_spans import MISTRAL_SPANS
 from .ollama import OLLAMA
@@ -18,6 +19,7 @@ from .openai import OPENAI
 from .openai_shaped import OPENAI_SHAPED
 from .openai_sockets import SOCKETS
 from .tools import TOOLS
+from .vertex import VERTEX
 
 PROVIDERS: tuple[Provider, ...] = (
     OPENAI,
@@ -38,5 +40,7 @@ PROVIDERS: tuple[Provider, ...] = (
     BEDROCK,
     AIOBEDROCK,
     *OPENAI_SHAPED,
+    *LITELLM,
+    *VERTEX,
     *TOOLS,
 )

@@ -15,6 +15,8 @@ NEEDS: dict[str, str] = {
     "test_cohere.py": "cohere",
     "test_mistral.py": "mistralai",
     "test_ollama.py": "ollama",
+    "test_litellm.py": "litellm",
+    "test_vertex.py": "vertexai",
 }
 """File of tests -> the module without which it is left out: `make providers` has an environment for each."""
 
