@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import lru_cache
 from urllib.parse import urlsplit
 
 _HOSTS = {
@@ -27,6 +28,7 @@ _HOSTS = {
 }
 
 
+@lru_cache(maxsize=512)
 def provider_of(host: str | None, port: int | None, otherwise: str) -> str:
     """The provider that serves `host`, or `otherwise` for a host that is not known."""
     if not host:
