@@ -36,8 +36,8 @@ page: ## the dashboard in a real browser (installs Debian's chromium where there
 grafana: ## the dashboard's queries on a real Prometheus (installs Debian's where there is none)
 	command -v prometheus >/dev/null || apt-get install -y -q --no-install-recommends prometheus
 	$(PY) -m pip install -q --group grafana && $(PY) -m pytest -q -n 2 tests/test_grafana.py tests/test_alerts.py tests/test_fleet.py
-bench: ## what a call costs, bare and recorded
-	$(PY) bench/calls.py
+bench: ## what recording costs, beside bare and each peer; goes on where it was ended (bench/run.py --fresh: anew)
+	$(PY) bench/run.py
 demo: ## the content crew, without a key
 	$(PY) -m hexr_instrument demo
 matrix: ## the tests with old and new versions of the SDKs, on every Python at hand

@@ -78,7 +78,7 @@ class Peer:
         return [str(self.bin / self.prefix[0]), *self.prefix[1:], python, *program]
 
 
-OURS_FLUSH = "import hexr_instrument\nflush = hexr_instrument.flush\n"
+OURS_FLUSH = "import hexr_instrument\ndef flush(): hexr_instrument.flush(120)\n"
 PEERS = (
     Peer("bare", "bare", flush="def flush(): pass\n"),
     Peer("hexr", "**hexr-instrument**", (str(ROOT),), ("hexr-instrument",), flush=OURS_FLUSH, endpoint=False),

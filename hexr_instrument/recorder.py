@@ -30,6 +30,8 @@ from .worker import Worker
 RUN = secrets.token_hex(8)
 """This process's own run, where no launcher gave one."""
 
+_NO_PROVIDER = trace.ProxyTracerProvider, trace.NoOpTracerProvider
+"""A tuple: a union would be made anew at each call."""
 _NO_CONTENT = (False, False)
 
 
@@ -110,7 +112,7 @@ class Recorder:
     def their_tracer(self) -> trace.Tracer | None:
         """Our tracer on the provider that the program itself has set, or None if it has set none."""
         provider = trace.get_tracer_provider()
-        if provider is self.own_provider or isinstance(provider, trace.ProxyTracerProvider | trace.NoOpTracerProvider):
+        if provider is self.own_provider or isinstance(provider, _NO_PROVIDER):
             return None
         if self._tracer is None or self._tracer[0] is not provider:
             tracer = provider.get_tracer(names.SCOPE, names.package_version(), names.SCHEMA_URL)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field, fields
+from operator import attrgetter
 from typing import TYPE_CHECKING, Any
 
 from .reading import total
@@ -58,10 +59,11 @@ class Usage:
 
     def known(self) -> dict[str, int]:
         """The fields that are known, by name."""
-        return {name: value for name in _USAGE_FIELDS if (value := getattr(self, name)) is not None}
+        return {name: value for name, value in zip(_UNITS, _counts(self), strict=True) if value is not None}
 
 
-_USAGE_FIELDS = tuple(each.name for each in fields(Usage))
+_UNITS = tuple(each.name for each in fields(Usage))
+_counts = attrgetter(*_UNITS)
 
 
 @dataclass(frozen=True, slots=True)

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Callable
+from functools import lru_cache, partial
 from typing import Any, cast
 
 LARGEST_COUNT = 1 << 36
@@ -13,7 +15,7 @@ def pick(source: Any, *path: str | int) -> Any:
     """The value at `path` in nested dicts, lists and plain objects, or None where a step is missing."""
     for step in path:
         if type(source) is dict:
-            source = mapping(source).get(step)
+            source = cast("dict[Any, Any]", source).get(step)
         elif isinstance(step, str):
             source = getattr(source, step, None)
         else:
@@ -22,6 +24,11 @@ def pick(source: Any, *path: str | int) -> Any:
         if source is None:
             return None
     return source
+
+
+def getter(source: Any) -> Callable[[str], Any]:
+    """What gives the value of a name in a dict or a plain object: for whoever reads many of one, or one of many."""
+    return source.get if type(source) is dict else partial(pick, source)  # pyright: ignore[reportUnknownMemberType, reportUnknownVariableType]
 
 
 def mapping(source: Any) -> dict[Any, Any]:
@@ -36,10 +43,10 @@ def sequence(source: Any) -> list[Any]:
 
 def number(source: Any, *path: str | int) -> int | None:
     """The whole number at `path`, or None: a provider's "n/a", true, a negative or an absurd count is not a number."""
-    value = pick(source, *path)
-    if type(value) is float and value.is_integer():
-        value = int(value)
-    return value if type(value) is int and 0 <= value < LARGEST_COUNT else None
+    value = pick(source, *path) if path else source
+    if type(value) is int:
+        return value if 0 <= value < LARGEST_COUNT else None
+    return number(int(value)) if type(value) is float and value.is_integer() else None
 
 
 def parsed(source: str | bytes) -> Any:
@@ -60,13 +67,12 @@ def sound(usage: Any, depth: int = 4) -> bool:
     if type(fields) is not dict or depth == 0:
         return False
     for name, value in mapping(cast("Any", fields)).items():
-        kind = str(name).lower()
-        if value is None or not kind.endswith((*_COUNTS, *_BREAKDOWNS)):
+        if value is None or (counts := _counts(str(name))) is None:
             continue
         if type(value) in (list, tuple):
             if not all(sound(each, depth - 1) for each in sequence(value)):
                 return False
-        elif kind.endswith(_COUNTS):
+        elif counts:
             if number(value) is None:
                 return False
         elif not sound(value, depth - 1):
@@ -74,14 +80,25 @@ def sound(usage: Any, depth: int = 4) -> bool:
     return True
 
 
+@lru_cache(maxsize=512)
+def _counts(name: str) -> bool | None:
+    """Whether a field of that name is a count, or else a breakdown of some; None for what is neither."""
+    kind = name.lower()
+    return True if kind.endswith(_COUNTS) else False if kind.endswith(_BREAKDOWNS) else None
+
+
 def text(source: Any, *path: str | int) -> str | None:
     """The non-empty string at `path`, or None; an enum counts as its string value."""
-    value = pick(source, *path)
-    value = getattr(value, "value", value)
+    value = pick(source, *path) if path else source
+    if type(value) is not str:
+        value = getattr(value, "value", None)
     return value if type(value) is str and value else None
 
 
 def total(*counts: int | None) -> int | None:
     """The sum of the counts that are known, or None if none is."""
-    known = [count for count in counts if count is not None]
-    return sum(known) if known else None
+    found = None
+    for count in counts:
+        if count is not None:
+            found = count if found is None else found + count
+    return found

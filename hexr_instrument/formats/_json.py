@@ -7,14 +7,15 @@ from dataclasses import fields
 from math import isfinite
 from typing import Any
 
-from ..call import USD, Usage, number, pick, text, total
+from ..call import USD, Usage, getter, number, pick, text, total
 
 
 def numbers(body: Any, names: dict[str, str]) -> dict[str, Any]:
     """`{neutral name: value}` for the wire names present in `body` with a number that 64 bits can hold."""
     found: dict[str, Any] = {}
+    get = getter(body)
     for wire, neutral in names.items():
-        value = pick(body, wire)
+        value = get(wire)
         if (type(value) is int and -(2**63) <= value < 2**63) or (type(value) is float and isfinite(value)):
             found[neutral] = value
     return found
@@ -22,7 +23,8 @@ def numbers(body: Any, names: dict[str, str]) -> dict[str, Any]:
 
 def texts(body: Any, names: dict[str, str]) -> dict[str, Any]:
     """`{neutral name: value}` for the wire names present in `body` with a text."""
-    return {neutral: value for wire, neutral in names.items() if (value := text(body, wire)) is not None}
+    get = getter(body)
+    return {neutral: value for wire, neutral in names.items() if (value := text(get(wire))) is not None}
 
 
 def strings(value: Any) -> list[str] | None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from ..call import Format, Question, Response, Usage, mapping, number, pick, sequence, sound, text
+from ..call import Format, Question, Response, Usage, getter, mapping, number, pick, sequence, sound, text
 from ._json import numbers, stated_cost, strings, texts
 from .parts import chat as parts
 
@@ -36,37 +36,43 @@ def request(body: Any) -> dict[str, Any]:
 
 def usage(source: Any) -> Usage | None:
     """A chat completions `usage` object; cached tokens are a subset of the prompt's."""
-    asked = number(source, "prompt_tokens")
+    get = getter(source)
+    asked = number(get("prompt_tokens"))
     if asked is None or not sound(source):
         return None
-    said, whole = number(source, "completion_tokens"), number(source, "total_tokens")
+    prompt, completion = (
+        getter(get("prompt_tokens_details")),
+        getter(get("completion_tokens_details")),
+    )
+    said, whole = number(get("completion_tokens")), number(get("total_tokens"))
     if said is not None and whole is not None and whole > asked + said:
         said = whole - asked  # xAI and Gemini leave reasoning out of `completion_tokens`, but not out of the total
-    cached = number(source, "prompt_tokens_details", "cached_tokens")
+    cached = number(prompt("cached_tokens"))
     for name in ("prompt_cache_hit_tokens", "cached_tokens"):  # DeepSeek and Moonshot state them beside the others
-        cached = number(source, name) if cached is None else cached
+        cached = number(get(name)) if cached is None else cached
     return Usage(
         input=asked,
         output=said,
         cache_read=cached,
-        cache_write=number(source, "prompt_tokens_details", "cache_write_tokens"),
-        reasoning=number(source, "completion_tokens_details", "reasoning_tokens"),
-        input_audio=number(source, "prompt_tokens_details", "audio_tokens"),
-        output_audio=number(source, "completion_tokens_details", "audio_tokens"),
-        input_image=number(source, "prompt_tokens_details", "image_tokens"),
+        cache_write=number(prompt("cache_write_tokens")),
+        reasoning=number(completion("reasoning_tokens")),
+        input_audio=number(prompt("audio_tokens")),
+        output_audio=number(completion("audio_tokens")),
+        input_image=number(prompt("image_tokens")),
     )
 
 
 def response(payload: Any) -> Response:
     """A whole chat completion, or a stream folded into one."""
-    reasons = [text(each, "finish_reason") or "error" for each in sequence(pick(payload, "choices"))]
-    spent = pick(payload, "usage")
+    get = getter(payload)
+    reasons = [text(getter(each)("finish_reason")) or "error" for each in sequence(get("choices"))]
+    spent = get("usage")
     return Response(
-        id=text(payload, "id"),
-        model=text(payload, "model"),
+        id=text(get("id")),
+        model=text(get("model")),
         finish_reasons=tuple(reasons),
         usage=usage(spent),
-        service_tier=text(payload, "service_tier"),
+        service_tier=text(get("service_tier")),
         stated_cost=stated_cost(spent),
         stated_total=number(spent, "total_tokens"),
         extras=texts(payload, {"system_fingerprint": "system_fingerprint"}),
@@ -80,22 +86,25 @@ def fold(so_far: Any, chunk: Any) -> Any:
     """Adds one chunk: the last value of each field that says something wins, finish reasons are kept per choice."""
     if so_far is None:
         so_far = {"choices": []}
+    get = getter(chunk)
     for name in _LAST_WINS:
-        if value := pick(chunk, name):  # Azure's last chunks have the id "" and the model ""
+        if value := get(name):  # Azure's last chunks have the id "" and the model ""
             so_far[name] = value
-    if spent := pick(chunk, "x_groq", "usage"):  # Groq's streams have it under a name of their own
+    if spent := pick(get("x_groq"), "usage"):  # Groq's streams have it under a name of their own
         so_far["usage"] = spent
-    for place, choice in enumerate(sequence(pick(chunk, "choices"))):
-        index = number(choice, "index")
+    choices: list[dict[str, Any]] = so_far["choices"]
+    for place, choice in enumerate(sequence(get("choices"))):
+        get = getter(choice)
+        index = number(get("index"))
         if index is None:  # some hosts with one choice leave it out
             index = place
         if index > 1024:
             continue
-        while len(so_far["choices"]) <= index:
-            so_far["choices"].append({})
-        if (reason := text(choice, "finish_reason")) is not None:
-            so_far["choices"][index]["finish_reason"] = reason
-        if spent := pick(choice, "usage"):  # Moonshot's streams have it in the choice
+        while len(choices) <= index:
+            choices.append({})
+        if (reason := text(get("finish_reason"))) is not None:
+            choices[index]["finish_reason"] = reason
+        if spent := get("usage"):  # Moonshot's streams have it in the choice
             so_far.setdefault("usage", spent)
     return so_far
 

@@ -11,6 +11,7 @@ import os
 import re
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
+from functools import lru_cache
 from typing import Any
 
 from ..call import Part, Response, Usage
@@ -141,6 +142,7 @@ def _surcharged(
     return None if of_tokens is None else found + rounded(of_tokens * response.surcharge, 100), source
 
 
+@lru_cache(maxsize=512)
 def _is_dated(served: str | None, asked: str) -> bool:
     """Whether the served name is the asked one with a date (or a revision's number) behind it."""
     name = (served or "").lower()

@@ -49,6 +49,8 @@ class Plan(NamedTuple):
     reason: str | None = None
     steps: tuple[tuple[int, tuple[int, ...]], ...] = ()
     """Priced fields, parts before wholes: (index in the usage, the earlier steps that are parts of this one)."""
+    known: frozenset[int] = frozenset()
+    """The indexes of these steps."""
     checks: tuple[tuple[str, int | None, tuple[int, ...], tuple[tuple[int, int], ...]], ...] = ()
     """(unit that is read, its index if it has one, its parts, pairs that meet in it): unknown is 0 without these."""
     unpriced: tuple[int, ...] = ()
@@ -102,6 +104,7 @@ def compiled(units: Units, since: int, until: int, provider: str, model: str, pr
             (_PLACES[name], tuple(step for step, part in enumerate(known) if within[name] < within[part]))
             for name in known
         ),
+        known=frozenset(_PLACES[name] for name in known),
         checks=tuple(check for check in checks if check[2] or check[3]),
         unpriced=tuple(
             index for index, field in enumerate(fields) if not any(within[name] <= field for name in counts)
@@ -118,10 +121,10 @@ def compiled(units: Units, since: int, until: int, provider: str, model: str, pr
 def quantities(plan: Plan, usage: Usage) -> list[int] | str:
     """How much is billed at each price of the plan, nothing twice; or why that is not known."""
     values: tuple[int | None, ...] = _read(usage)
-    counted = {index for index in _WHOLE if values[index] is not None}
+    counted = [index for index in _WHOLE if values[index] is not None]
     if not counted:
         return "no token counts"
-    if plan.steps and counted.isdisjoint(index for index, _ in plan.steps):
+    if plan.steps and plan.known.isdisjoint(counted):
         return "the table has no price for what is counted"
     for index in plan.unpriced:
         if values[index]:

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from fnmatch import fnmatchcase
+from functools import lru_cache
 from urllib.parse import urlsplit
 
 _HOSTS = {
@@ -62,6 +63,7 @@ def named(host: str | None, port: int | None) -> str | None:
     return next((name for each, name in _own if fnmatchcase(here, each) or fnmatchcase(f"{here}:{port}", each)), None)
 
 
+@lru_cache(maxsize=512)
 def provider_of(host: str | None, port: int | None, otherwise: str) -> str:
     """The provider that serves `host`, or `otherwise` for a host that is not known."""
     if not host:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import lru_cache
 from typing import Any
 
 from ..call import Direct, Provider, text
@@ -51,11 +52,16 @@ OTHERS = (
 )
 
 
+@lru_cache(maxsize=64)
+def _kinds(client: type) -> frozenset[str]:
+    return frozenset(kind.__name__ for kind in client.__mro__)
+
+
 def provider_of(client: Any, host: str | None, port: int | None) -> str:
     """Who serves a client's calls: as the user names the host, else its platform, else its host."""
     if (own := hosts.named(host, port)) is not None:
         return own
-    kinds = {kind.__name__ for kind in type(client).__mro__}
+    kinds = _kinds(client.__class__)
     if "BaseAzureClient" in kinds:
         return "azure.ai.openai"
     runtime = text(client, "_provider_runtime", "name")
