@@ -53,6 +53,7 @@ def configure(own: Sequence[tuple[str, str]]) -> None:
     """
     global _own
     _own = own
+    provider_of.cache_clear()
 
 
 def named(host: str | None, port: int | None) -> str | None:
