@@ -1,4 +1,4 @@
-.PHONY: help setup fmt check test matrix situations chaos fuzz soak company frameworks wires providers real-model page pictures bench demo docs
+.PHONY: help setup fmt check test matrix situations chaos fuzz soak company frameworks wires providers real-model page pictures bench demo docs backends injected
 PY := .venv-dev/bin/python
 
 help: ## list these verbs
@@ -40,6 +40,10 @@ grafana: ## the dashboard's queries on a real Prometheus (installs Debian's wher
 	$(PY) -m pip install -q --group grafana && $(PY) -m pytest -q -n 2 tests/test_grafana.py tests/test_alerts.py tests/test_stack.py tests/test_fleet.py
 bench: ## what recording costs, beside bare and each peer; goes on where it was ended (bench/run.py --fresh: anew)
 	$(PY) bench/run.py
+backends: ## our spans in a real Phoenix and a real MLflow, each in an environment of its own: the same cost
+	$(PY) scripts/backends.py
+injected: ## lock the libraries of the injected image, check deploy/, and try the image without a cluster
+	$(PY) deploy/injected/lock.py && $(PY) -m pip install -q --group deploy && $(PY) -m pytest -q -n 0 tests/test_injected.py tests/test_deploy.py
 demo: ## the content crew, without a key
 	$(PY) -m hexr_instrument demo
 matrix: ## the tests with old and new versions of the SDKs, on every Python at hand
