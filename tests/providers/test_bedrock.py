@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+import json
+import sys
+
 import pytest
 from support import Run, alike
 
 from hexr_instrument.demo.providers import ProviderServer
+from hexr_instrument.demo.receiver import OtlpReceiver
 
 CALLS = """
 import boto3, io, json, re
@@ -270,3 +274,43 @@ for each in (whole, pieces.response, one, last):
     ]
     assert sorted(kept) == sorted(told)
     assert [each["role"] for each in done.calls] == ["tester"] * 4
+
+
+def test_content_is_kept_where_it_is_asked_for(run: Run, receiver: OtlpReceiver) -> None:
+    """Prompt, system, tools and answer of Converse and InvokeModel, whole and streamed, are on the spans that leave."""
+    done = run(
+        CALLS
+        + """
+TOOL = {"toolSpec": {"name": "weather", "inputSchema": {"json": {"type": "object", "properties": {"city": {"type": "string"}}}}}}
+asked = dict(modelId=CLAUDE, messages=SAY, system=[{"text": "Be brief."}])
+client.converse(**asked)
+list(client.converse_stream(**asked)["stream"])
+client.converse(**asked, toolConfig={"tools": [TOOL]})
+list(client.converse_stream(**asked, toolConfig={"tools": [TOOL]})["stream"])
+ask()["body"].read()
+list(ask("invoke_model_with_response_stream")["body"])
+""",
+        OTEL_EXPORTER_OTLP_ENDPOINT=receiver.endpoint,
+        OTEL_INSTRUMENTATION_GENAI_CAPTURE_MESSAGE_CONTENT="SPAN_ONLY",
+    )
+    assert (done.returncode, done.err) == (0, "")
+    spans = [each.attributes for each in receiver.spans]
+    assert len(spans) == 6
+    said = [json.loads(each["gen_ai.output.messages"])[0]["parts"][0] for each in spans]
+    assert said[0] == said[1]
+    assert said[2]["type"] == said[3]["type"] == "tool_call"
+    assert said[4]["content"] == said[5]["content"] != ""
+    assert all("Say hello." in each["gen_ai.input.messages"] for each in spans[:4])
+    assert all("hi there" in each["gen_ai.input.messages"] for each in spans[4:])
+    assert "Be brief." in spans[0]["gen_ai.system_instructions"]
+    assert "weather" in spans[2]["gen_ai.tool.definitions"]
+    assert spans[0]["gen_ai.provider.name"] == "aws.bedrock"
+    assert spans[0]["hexr.llm.cost_usd"] > 0
+
+
+def test_doctor_says_that_boto3_is_recorded(run: Run) -> None:
+    """It names the SDK and its version, and that a call of it is patched once it is used for a model."""
+    code = "from hexr_instrument import imported; imported.main('bedrock')"
+    done = run(command=[sys.executable, "-c", code])
+    told = json.loads(done.out.splitlines()[-1])
+    assert (told["patched"], told["left"], told["absent"]) == (["_make_api_call"], {}, None)
