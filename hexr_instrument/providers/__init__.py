@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from ..call import Provider
+from .ai21 import AI21, AI21_ASYNC
 from .anthropic import ANTHROPIC
 from .bedrock import AIOBEDROCK, BEDROCK
 from .claude_agent import CLAUDE_AGENT
@@ -18,6 +19,7 @@ from .openai import OPENAI
 from .openai_shaped import OPENAI_SHAPED
 from .openai_sockets import SOCKETS
 from .tools import TOOLS
+from .voyage import VOYAGE, VOYAGE_ASYNC
 
 PROVIDERS: tuple[Provider, ...] = (
     OPENAI,
@@ -34,6 +36,10 @@ PROVIDERS: tuple[Provider, ...] = (
     *MISTRAL,
     COHERE,
     COHERE_1,
+    VOYAGE,
+    VOYAGE_ASYNC,
+    AI21,
+    AI21_ASYNC,
     *MISTRAL_SPANS,
     BEDROCK,
     AIOBEDROCK,

@@ -15,6 +15,8 @@ NEEDS: dict[str, str] = {
     "test_cohere.py": "cohere",
     "test_mistral.py": "mistralai",
     "test_ollama.py": "ollama",
+    "test_ai21.py": "ai21",
+    "test_voyage.py": "voyageai",
 }
 """File of tests -> the module without which it is left out: `make providers` has an environment for each."""
 
