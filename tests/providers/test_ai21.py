@@ -79,8 +79,8 @@ def ask(run: Run, ai21: VendorServer) -> Callable[..., Done]:
     return lambda source, **more: run(source, AI21_TEST_URL=ai21.url, AI21_API_KEY="k", **more)
 
 
-@pytest.mark.surface("ai21", "chat")
-@pytest.mark.surface("ai21", "chat stream")
+@pytest.mark.surface("ai21", "chat", "sync", "async")
+@pytest.mark.surface("ai21", "chat stream", "sync", "async")
 def test_every_way_to_ask_ai21_is_recorded_and_unchanged(ask: Run, ai21: VendorServer) -> None:
     """Sync, async, streams, errors: seen as bare, one record each; the table has no price for these models."""
     done = alike(ask, ai21, PROGRAM, ai21.clear)

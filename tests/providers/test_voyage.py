@@ -68,10 +68,10 @@ def ask(run: Run, voyage: VendorServer) -> Callable[..., Done]:
     return lambda source, **more: run(source, VOYAGE_TEST_URL=voyage.url, **more)
 
 
-@pytest.mark.surface("voyageai", "embed")
+@pytest.mark.surface("voyageai", "embed", "sync", "async")
 @pytest.mark.surface("voyageai", "contextualized embed")
 @pytest.mark.surface("voyageai", "multimodal embed")
-@pytest.mark.surface("voyageai", "rerank")
+@pytest.mark.surface("voyageai", "rerank", "sync", "async")
 def test_every_way_to_ask_voyage_is_recorded_and_unchanged(ask: Run, voyage: VendorServer) -> None:
     """Sync and async, texts, contexts, pictures, rerankings, an error: seen as bare, one record each."""
     done = alike(ask, voyage, PROGRAM, voyage.clear)
