@@ -249,7 +249,11 @@ def _handle(table: Provider, client: Any, near: Change) -> Any:
 
 def _is_client(client: Any, table: Provider) -> bool:
     root = table.module.rpartition(".")[0]
-    return any(kind.__name__ in table.clients and kind.__module__.startswith(root) for kind in type(client).__mro__)
+    return any(
+        (kind.__name__ in table.clients and kind.__module__.startswith(root))
+        or f"{kind.__module__}.{kind.__name__}" in table.clients
+        for kind in type(client).__mro__
+    )
 
 
 hexr_llm = HexrLLM()

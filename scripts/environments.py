@@ -73,6 +73,7 @@ PROVIDERS: Rows = {
     "boto3-1.35": ("test_bedrock.py", ("boto3==1.35.0",)),
     "aiobotocore": ("test_aiobotocore.py", ("aiobotocore", "langchain-aws")),
     "aiobotocore-2": ("test_aiobotocore.py", ("aiobotocore==2.*",)),
+    "ai21": ("test_ai21.py", ("ai21",)),
     "cohere": ("test_cohere.py", ("cohere",)),
     "cohere-5": ("test_cohere.py", ("cohere==5.*",)),
     "litellm": ("test_litellm.py", ("litellm", "mcp", "tenacity")),  # its responses need mcp, its retries tenacity
@@ -89,6 +90,7 @@ PROVIDERS: Rows = {
     "cerebras-1.0": ("test_openai_shaped.py", ("cerebras-cloud-sdk==1.0.*",)),
     "fireworks": ("test_openai_shaped.py", ("fireworks-ai",)),
     "fireworks-1.2.0": ("test_openai_shaped.py", ("fireworks-ai==1.2.0",)),
+    "voyage": ("test_voyage.py", ("voyageai",)),
 }
 OUTCOME = ROOT / "docs" / "providers.json"
 GROUPS = {"frameworks": FRAMEWORKS, "wires": WIRES, "providers": PROVIDERS}

@@ -63,6 +63,8 @@ def clean_environment(**changes: str) -> dict[str, str]:
                 "REPLICATE_",
                 "MISTRAL_",
                 "CO_",
+                "VOYAGE_",
+                "AI21_",
                 "PYTHON",
             )
         )

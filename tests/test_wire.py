@@ -20,6 +20,7 @@ import pytest
 from hexr_instrument import pricing, telemetry
 from hexr_instrument.call import USD, Call, Caller, Format, Request
 from hexr_instrument.formats.agent_result import AGENT_RESULT
+from hexr_instrument.formats.ai21 import CHAT as AI21_CHAT
 from hexr_instrument.formats.audio import SPEECH, TRANSCRIPTIONS
 from hexr_instrument.formats.batches import BATCHES
 from hexr_instrument.formats.chat import CHAT
@@ -50,6 +51,7 @@ from hexr_instrument.formats.realtime import REALTIME
 from hexr_instrument.formats.responses import DECISIONS, RESPONSES
 from hexr_instrument.formats.runs import RUNS
 from hexr_instrument.formats.videos import VIDEOS
+from hexr_instrument.formats.voyage import EMBED as VOYAGE_EMBED
 from hexr_instrument.recorder import price
 
 FORMATS: dict[str, Format] = {
@@ -60,6 +62,8 @@ FORMATS: dict[str, Format] = {
     "cohere_embed": COHERE_EMBED,
     "cohere_rerank": COHERE_RERANK,
     "litellm_chat": LITELLM_CHAT,
+    "ai21_chat": AI21_CHAT,
+    "voyage_embed": VOYAGE_EMBED,
     "mistral_chat": MISTRAL_CHAT,
     "fim": FIM,
     "conversations": CONVERSATIONS,

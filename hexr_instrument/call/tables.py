@@ -221,7 +221,8 @@ class Provider:
     handle: Callable[[Any], Any]
     """Client -> a second client of the same kind on the same transport."""
     clients: tuple[str, ...]
-    """Names of the client classes (anywhere in the MRO) that `hexr_llm(client)` accepts."""
+    """Names of the client classes (anywhere in the MRO) that `hexr_llm(client)` accepts; with their modules where these
+    are not near the targets'."""
     amend: (
         Callable[[tuple[Any, ...], Mapping[str, Any], Request], tuple[tuple[Any, ...], dict[str, Any]] | None] | None
     ) = None

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from ..call import Provider
+from .ai21 import AI21, AI21_ASYNC
 from .anthropic import ANTHROPIC
 from .bedrock import AIOBEDROCK, BEDROCK
 from .claude_agent import CLAUDE_AGENT
@@ -20,6 +21,7 @@ from .openai_shaped import OPENAI_SHAPED
 from .openai_sockets import SOCKETS
 from .tools import TOOLS
 from .vertex import VERTEX
+from .voyage import VOYAGE, VOYAGE_ASYNC
 
 PROVIDERS: tuple[Provider, ...] = (
     OPENAI,
@@ -36,6 +38,10 @@ PROVIDERS: tuple[Provider, ...] = (
     *MISTRAL,
     COHERE,
     COHERE_1,
+    VOYAGE,
+    VOYAGE_ASYNC,
+    AI21,
+    AI21_ASYNC,
     *MISTRAL_SPANS,
     BEDROCK,
     AIOBEDROCK,

@@ -17,6 +17,8 @@ NEEDS: dict[str, str] = {
     "test_ollama.py": "ollama",
     "test_litellm.py": "litellm",
     "test_vertex.py": "vertexai",
+    "test_ai21.py": "ai21",
+    "test_voyage.py": "voyageai",
 }
 """File of tests -> the module without which it is left out: `make providers` has an environment for each."""
 

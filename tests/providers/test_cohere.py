@@ -144,14 +144,14 @@ def ask(run: Run, cohere: VendorServer) -> Callable[..., Done]:
     return lambda source, **more: run(source, COHERE_TEST_URL=cohere.url, CO_API_KEY="k", **more)
 
 
-@pytest.mark.surface("cohere", "v2 chat")
-@pytest.mark.surface("cohere", "v2 chat stream")
-@pytest.mark.surface("cohere", "v2 embed")
-@pytest.mark.surface("cohere", "v2 rerank")
-@pytest.mark.surface("cohere", "v1 chat")
-@pytest.mark.surface("cohere", "v1 chat stream")
+@pytest.mark.surface("cohere", "v2 chat", "sync", "async")
+@pytest.mark.surface("cohere", "v2 chat stream", "sync", "async")
+@pytest.mark.surface("cohere", "v2 embed", "sync", "async")
+@pytest.mark.surface("cohere", "v2 rerank", "sync", "async")
+@pytest.mark.surface("cohere", "v1 chat", "sync", "async")
+@pytest.mark.surface("cohere", "v1 chat stream", "sync", "async")
 @pytest.mark.surface("cohere", "v1 generate")
-@pytest.mark.surface("cohere", "v1 embed")
+@pytest.mark.surface("cohere", "v1 embed", "sync", "async")
 @pytest.mark.surface("cohere", "v1 rerank")
 def test_every_way_to_ask_cohere_is_recorded_and_unchanged(ask: Run, cohere: VendorServer) -> None:
     """v1 and v2, sync, async, streams, raw, embeddings in batches, reranking, errors: seen as bare, one record each."""

@@ -176,13 +176,13 @@ def ask(run: Run, mistral: VendorServer) -> Callable[..., Done]:
     return lambda source, **more: run(source, MISTRAL_TEST_URL=mistral.url, MISTRAL_API_KEY="k", **more)
 
 
-@pytest.mark.surface("mistralai", "chat")
-@pytest.mark.surface("mistralai", "chat stream")
-@pytest.mark.surface("mistralai", "chat parse")
+@pytest.mark.surface("mistralai", "chat", "sync", "async")
+@pytest.mark.surface("mistralai", "chat stream", "sync", "async")
+@pytest.mark.surface("mistralai", "chat parse", "sync", "async")
 @pytest.mark.surface("mistralai", "agents")
-@pytest.mark.surface("mistralai", "fim")
-@pytest.mark.surface("mistralai", "embeddings")
-@pytest.mark.surface("mistralai", "conversations")
+@pytest.mark.surface("mistralai", "fim", "sync", "async")
+@pytest.mark.surface("mistralai", "embeddings", "sync", "async")
+@pytest.mark.surface("mistralai", "conversations", "sync", "async")
 def test_every_way_to_ask_mistral_is_recorded_and_unchanged(ask: Run, mistral: VendorServer) -> None:
     """Sync, async, streams, parsed, agents, code, embeddings, conversations, errors: seen as bare, one record each."""
     done = alike(ask, mistral, PROGRAM, mistral.clear)

@@ -73,6 +73,7 @@ class VendorHandler(LoopbackHandler):
 
     server_of: VendorServer
     streamed = "text/event-stream"
+    reason = "message"
 
     def do_POST(self) -> None:
         """Notes one request, and answers it."""
@@ -85,7 +86,7 @@ class VendorHandler(LoopbackHandler):
         self.number = self.server_of.note(received)
         model = str(body.get("model") or body.get("agent_id") or "")
         if model.startswith("error-"):
-            self.whole({"message": f"model '{model}' is broken"}, int(model[6:9]))
+            self.whole({self.reason: f"model '{model}' is broken"}, int(model[6:9]))
         else:
             self.answer(self.path.partition("?")[0], body, model)
 

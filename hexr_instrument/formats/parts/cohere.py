@@ -63,7 +63,8 @@ def _call(call: Any) -> Part:
 
 
 def _part(part: Any) -> list[Part]:
-    if found := [*reasoning(pick(part, "thinking")), *texts(pick(part, "text"))]:
+    found = [*reasoning(pick(part, "thinking")), *texts(pick(part, "text"))]
+    if found or text(part, "type") in ("text", "thinking"):
         return found
     if url := text(part, "image_url", "url"):
         return [link(url, "image")]
