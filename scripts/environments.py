@@ -89,6 +89,8 @@ PROVIDERS: Rows = {
     "cerebras-1.0": ("test_openai_shaped.py", ("cerebras-cloud-sdk==1.0.*",)),
     "fireworks": ("test_openai_shaped.py", ("fireworks-ai",)),
     "fireworks-1.2.0": ("test_openai_shaped.py", ("fireworks-ai==1.2.0",)),
+    "xai": ("test_xai.py", ("xai-sdk",)),
+    "xai-1.4": ("test_xai.py", ("xai-sdk==1.4.0",)),
 }
 OUTCOME = ROOT / "docs" / "providers.json"
 GROUPS = {"frameworks": FRAMEWORKS, "wires": WIRES, "providers": PROVIDERS}

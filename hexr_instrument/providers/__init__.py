@@ -20,6 +20,7 @@ from .openai_shaped import OPENAI_SHAPED
 from .openai_sockets import SOCKETS
 from .tools import TOOLS
 from .vertex import VERTEX
+from .xai import XAI_SDK
 
 PROVIDERS: tuple[Provider, ...] = (
     OPENAI,
@@ -42,5 +43,6 @@ PROVIDERS: tuple[Provider, ...] = (
     *OPENAI_SHAPED,
     *LITELLM,
     *VERTEX,
+    *XAI_SDK,
     *TOOLS,
 )

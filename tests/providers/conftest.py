@@ -17,6 +17,7 @@ NEEDS: dict[str, str] = {
     "test_ollama.py": "ollama",
     "test_litellm.py": "litellm",
     "test_vertex.py": "vertexai",
+    "test_xai.py": "xai_sdk",
 }
 """File of tests -> the module without which it is left out: `make providers` has an environment for each."""
 
