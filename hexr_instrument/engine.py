@@ -190,7 +190,9 @@ def _wrap(module: ModuleType, target: Target, drive: Callable[[Any], Wrapper], p
         parent = getattr(parent, step, None)
     members: dict[str, Any] = {} if parent is None else parent.__dict__
     own: Any = members.get(name)
-    original: Any = own if own is not None or parent is None else inspect.getattr_static(parent, name, None)
+    # What an object has of its class is bound to it; a class's own members are not, and stay so.
+    of = inspect.getattr_static if isinstance(parent, type) else getattr
+    original: Any = own if own is not None or parent is None else of(parent, name, None)
     if original is None:
         if not target.optional:
             patch.left[target.name] = "this version of the SDK does not have it"

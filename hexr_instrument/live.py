@@ -126,6 +126,8 @@ class Live:
         if not call.request.stream:
             call.payload = data
             return
+        if call.request.chunk is not None:
+            data = call.request.chunk(data)
         if (call.first_chunk is None or self.gaps is not None) and wire.substance(data):
             now = time.perf_counter_ns()
             if call.first_chunk is None:

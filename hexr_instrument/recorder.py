@@ -17,7 +17,7 @@ from opentelemetry.context import _SUPPRESS_INSTRUMENTATION_KEY
 from opentelemetry.trace import NonRecordingSpan, Span, SpanContext, SpanKind, Status, StatusCode, TraceFlags
 
 from . import adopted, budgets, content, context, guard, health, names, pricing, private, telemetry
-from .call import Call, Caller, Request, Response
+from .call import Call, Caller, Format, Request, Response
 from .config import Config
 from .guard import attempt, guarded, say
 from .journal import Journal
@@ -207,7 +207,7 @@ class Recorder:
         live = Live(self, call, span, origin.invocation)
         live.adopted = theirs is not None
         if self.config.content != _NO_CONTENT and not live.quiet and self.captures(call, span):
-            call.content = guarded(content.asked, request.format, body, self.config.content_limit) or {}
+            call.content = guarded(_asked, request.format, body, self.config.content_limit) or {}
         return live
 
     def here(self, request: Request, registered: Caller | None) -> Origin:
@@ -385,6 +385,10 @@ def price(call: Call) -> None:
     call.cost, call.cost_source = pricing.of_response(response, request.provider, request.model, call.start)
     if call.cost is not None:
         call.cost_status = "partial" if call.partial or response.lower_bound else "priced"
+
+
+def _asked(wire: Format, body: Any, limit: int) -> dict[str, Any]:
+    return content.asked(wire, body() if callable(body) else body, limit)
 
 
 def error_type(error: BaseException) -> str:

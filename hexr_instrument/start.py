@@ -54,6 +54,8 @@ MODULES = (
     "litellm.responses.main",
     "litellm.responses.streaming_iterator",
     "litellm.responses.litellm_completion_transformation.streaming_iterator",
+    "xai_sdk.aio.chat",
+    "xai_sdk.sync.chat",
     "openai.lib.responses_tool_runner",
     "anthropic.lib.tools._beta_runner",
     "anthropic.lib.tools._beta_functions",

@@ -91,6 +91,8 @@ PROVIDERS: Rows = {
     "fireworks": ("test_openai_shaped.py", ("fireworks-ai",)),
     "fireworks-1.2.0": ("test_openai_shaped.py", ("fireworks-ai==1.2.0",)),
     "voyage": ("test_voyage.py", ("voyageai",)),
+    "xai": ("test_xai.py", ("xai-sdk",)),
+    "xai-1.4": ("test_xai.py", ("xai-sdk==1.4.0",)),
 }
 OUTCOME = ROOT / "docs" / "providers.json"
 GROUPS = {"frameworks": FRAMEWORKS, "wires": WIRES, "providers": PROVIDERS}

@@ -54,6 +54,7 @@ OUR_LABELS = {"hexr.llm.budget.name": "string", "hexr.metric.label": "string"}
 UNSAID = {
     "realtime": {"gen_ai.response.model"},
     "runs": {"gen_ai.request.model", "gen_ai.response.finish_reasons"},
+    "xai": {"server.address"},
     "agent_result": {"gen_ai.request.model", "server.address"},
     "batches": {"gen_ai.request.model", "gen_ai.response.finish_reasons", "gen_ai.response.model"},
 }

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass, field, fields
 from operator import attrgetter
 from typing import TYPE_CHECKING, Any
@@ -121,7 +122,10 @@ class Request:
     background: bool = False
     """Whether the answer is to be fetched later: the call is recorded when its usage is known."""
     body: Any = None
-    """The wire body (or the arguments that become it), only until the call has begun: what content is read from."""
+    """The wire body (or the arguments that become it, or a function that makes it where content is asked for), only
+    until the call has begun: what content is read from."""
+    chunk: Callable[[Any], Any] | None = None
+    """What a stream hands to the program -> the chunk of the format, where they differ."""
 
 
 @dataclass(slots=True)

@@ -109,11 +109,12 @@ class Target:
     """Dotted path inside the provider's module, such as `SyncAPIClient.request`."""
     drive: str
     """`call`, `acall`, `stream`, `astream` (the billed request), `reply` (it is whole or, with `stream=True`, a generator
-    that sends nothing before its first chunk is asked for; sync or async alike), `enter` (a context manager of
+    that sends nothing before its first chunk is asked for; sync or async alike), `late` (an asynchronous generator
+    function: the same), `enter` (a context manager of
     `contextlib`, sync or async alike, that sends the request when it is entered), `feed` (a parsed body or event), `step`,
     `astep` (a stream's own `__next__`), `shut`, `ashut` (its `close`), `mute`
     (a span that the SDK emits for the same request), `idle` (a function that starts such a span, whose first two
-    `parameters` are its switch and its tracer), `tool` (a run of a tool, sync or async alike), `untraced` (a span that the SDK
+    `parameters` are its switch and its tracer), `unspan` (starts such a span as the current one), `tool` (a run of a tool, sync or async alike), `untraced` (a span that the SDK
     emits for such a run), `role` (a run of an agent by a framework, of any kind of function). Of a long connection (`sessions.py`), sync or async alike: `open` (returns it),
     `connect` (returns a context manager of `contextlib` that enters it), `ask` (sends a message), `receive` (returns a message), `watch` (waits for one), `leave` (closes it).
     Of a program that calls the models itself (`accounts.py`): `order` (sends it a message, awaited), `statements`

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Iterator
+from contextlib import nullcontext
 from functools import partial
+from itertools import chain, islice
 from typing import Any
 
 from opentelemetry import trace
@@ -139,7 +141,15 @@ def stream(patch: Patch, target: Target, recorder: Recorder) -> Wrapper:
         if live is None:
             yield from wrapped(*args, **kwargs)
             return
-        yield from streams.passed_on(wrapped(*args, **kwargs), live, feed=True)
+        guarded(recorder.enter, live)
+        try:
+            source: Iterator[Any] = iter(wrapped(*args, **kwargs))
+            first = tuple(islice(source, 1))  # the request is sent here, and what it makes beside is under the call
+        except BaseException as error:  # the caller's own, also a cancellation: noted and raised again
+            failed(live, error)
+            raise
+        undo(live.entered)
+        yield from streams.passed_on(chain(first, source), live, feed=True)
 
     def wrapper(wrapped: Callable[..., Any], instance: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
         return chunks(wrapped, instance, args, kwargs)
@@ -186,8 +196,28 @@ def areply(patch: Patch, target: Target, recorder: Recorder) -> Wrapper:
         if not kwargs.get("stream"):
             return await whole(wrapped, instance, args, kwargs)
         chunks = await wrapped(*args, **kwargs)
-        begun = partial(begin, patch, target, recorder, instance, args, kwargs)
-        return guarded(_LateChunks, chunks, begun) or chunks
+        beginning = partial(begin, patch, target, recorder, instance, args, kwargs)
+        return guarded(_LateChunks, chunks, beginning, recorder) or chunks
+
+    return wrapper
+
+
+def late(patch: Patch, target: Target, recorder: Recorder) -> Wrapper:
+    """An asynchronous generator function: nothing is sent before the first chunk is asked for."""
+
+    def wrapper(wrapped: Callable[..., Any], instance: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
+        chunks = wrapped(*args, **kwargs)
+        beginning = partial(begin, patch, target, recorder, instance, args, kwargs)
+        return guarded(_LateChunks, chunks, beginning, recorder) or chunks
+
+    return wrapper
+
+
+def unspan(patch: Patch, target: Target, recorder: Recorder) -> Wrapper:
+    """What starts an SDK's own span for a request that is already recorded: it gives one that does nothing."""
+
+    def wrapper(wrapped: Callable[..., Any], instance: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
+        return wrapped(*args, **kwargs) if CURRENT.get() is None else nullcontext(trace.INVALID_SPAN)
 
     return wrapper
 
@@ -195,22 +225,34 @@ def areply(patch: Patch, target: Target, recorder: Recorder) -> Wrapper:
 class _LateChunks(AsyncIterator[Any]):
     """An asynchronous generator that sends its request when the first chunk is asked for: the call begins there."""
 
-    __slots__ = ("__weakref__", "_begin", "_chunks")
+    __slots__ = ("__weakref__", "_begin", "_chunks", "_recorder")
 
-    def __init__(self, chunks: AsyncIterator[Any], begin: Callable[[], Live | BudgetExceeded | None]) -> None:
+    def __init__(
+        self, chunks: AsyncIterator[Any], begin: Callable[[], Live | BudgetExceeded | None], recorder: Recorder
+    ) -> None:
         """Takes the SDK's own iterator, and what begins its call: None for what is not recorded."""
         self._chunks = chunks
         self._begin: Callable[[], Live | BudgetExceeded | None] | None = begin
+        self._recorder = recorder
 
     async def __anext__(self) -> Any:
-        if self._begin is not None:
-            begin, self._begin = self._begin, None
-            live = guarded(begin)
-            if isinstance(live, BudgetExceeded):  # on purpose: nothing is sent
-                raise live
-            if live is not None:
-                self._chunks = guarded(streams.AsyncChunks, self._chunks, live, feed=True) or self._chunks
-        return await self._chunks.__anext__()
+        if self._begin is None:
+            return await self._chunks.__anext__()
+        begin, self._begin = self._begin, None
+        live = guarded(begin)
+        if isinstance(live, BudgetExceeded):  # on purpose, and outside of every guard: nothing is sent
+            raise live
+        if live is None:
+            return await self._chunks.__anext__()
+        self._chunks = guarded(_followed, self._chunks, live) or self._chunks
+        guarded(self._recorder.enter, live)
+        try:
+            return await self._chunks.__anext__()
+        except GeneratorExit:
+            live.entered.clear()  # a coroutine closed from another context: there is nothing here to put back
+            raise
+        finally:
+            undo(live.entered)
 
     async def aclose(self) -> None:
         """Closes the SDK's own iterator."""
@@ -218,6 +260,10 @@ class _LateChunks(AsyncIterator[Any]):
         closing = getattr(self._chunks, "aclose", None)
         if closing is not None:
             await closing()
+
+
+def _followed(chunks: AsyncIterator[Any], live: Live) -> AsyncIterator[Any]:
+    return streams.AsyncChunks(chunks, live, feed=True)
 
 
 def feed(patch: Patch, target: Target, recorder: Recorder) -> Wrapper:

@@ -22,6 +22,7 @@ from .openai_sockets import SOCKETS
 from .tools import TOOLS
 from .vertex import VERTEX
 from .voyage import VOYAGE, VOYAGE_ASYNC
+from .xai import XAI_SDK
 
 PROVIDERS: tuple[Provider, ...] = (
     OPENAI,
@@ -48,5 +49,6 @@ PROVIDERS: tuple[Provider, ...] = (
     *OPENAI_SHAPED,
     *LITELLM,
     *VERTEX,
+    *XAI_SDK,
     *TOOLS,
 )

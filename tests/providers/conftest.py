@@ -19,6 +19,7 @@ NEEDS: dict[str, str] = {
     "test_vertex.py": "vertexai",
     "test_ai21.py": "ai21",
     "test_voyage.py": "voyageai",
+    "test_xai.py": "xai_sdk",
 }
 """File of tests -> the module without which it is left out: `make providers` has an environment for each."""
 
