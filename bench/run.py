@@ -56,7 +56,10 @@ def count(peer: Peer, sink: str) -> None:
         keep(peer.name, {"instructions": instructions.counted(peer, sink, SHAPES), "failed": None})
     except (RuntimeError, subprocess.TimeoutExpired) as error:
         keep(peer.name, {"failed": f"not measured: {str(error)[:200]}"})
-    print(f"  {peer.name}: instructions {'counted' if not kept(peer.name).get('failed') else kept(peer.name)['failed']}", flush=True)
+    print(
+        f"  {peer.name}: instructions {'counted' if not kept(peer.name).get('failed') else kept(peer.name)['failed']}",
+        flush=True,
+    )
 
 
 def cpu(command: list[str], env: dict[str, str]) -> tuple[float, float, str]:
