@@ -92,7 +92,6 @@ def fold(so_far: Any, chunk: Any) -> Any:
             so_far[name] = value
     if spent := pick(get("x_groq"), "usage"):  # Groq's streams have it under a name of their own
         so_far["usage"] = spent
-    choices: list[dict[str, Any]] = so_far["choices"]
     for place, choice in enumerate(sequence(get("choices"))):
         get = getter(choice)
         index = number(get("index"))
@@ -100,10 +99,10 @@ def fold(so_far: Any, chunk: Any) -> Any:
             index = place
         if index > 1024:
             continue
-        while len(choices) <= index:
-            choices.append({})
+        while len(so_far["choices"]) <= index:
+            so_far["choices"].append({})
         if (reason := text(get("finish_reason"))) is not None:
-            choices[index]["finish_reason"] = reason
+            so_far["choices"][index]["finish_reason"] = reason
         if spent := get("usage"):  # Moonshot's streams have it in the choice
             so_far.setdefault("usage", spent)
     return so_far
