@@ -1,4 +1,4 @@
-.PHONY: help setup fmt check test matrix situations chaos fuzz soak company frameworks wires providers real-model page bench demo docs
+.PHONY: help setup fmt check test matrix situations chaos fuzz soak company frameworks wires providers real-model page pictures bench demo docs
 PY := .venv-dev/bin/python
 
 help: ## list these verbs
@@ -33,9 +33,11 @@ real-model: ## the SDKs against a real model: our tokens are llama.cpp's own cou
 page: ## the dashboard in a real browser (installs Debian's chromium where there is none)
 	command -v chromium >/dev/null || apt-get install -y -q --no-install-recommends chromium fonts-dejavu-core
 	$(PY) -m pip install -q --group page && $(PY) -m pytest -q -n 2 tests/test_dashboard.py
+pictures: ## write the README's pictures from the demo's calls, in headless Chromium
+	$(PY) -m pip install -q --group page && $(PY) scripts/make_pictures.py
 grafana: ## the dashboard's queries on a real Prometheus (installs Debian's where there is none)
 	command -v prometheus >/dev/null || apt-get install -y -q --no-install-recommends prometheus
-	$(PY) -m pip install -q --group grafana && $(PY) -m pytest -q -n 2 tests/test_grafana.py tests/test_alerts.py tests/test_fleet.py
+	$(PY) -m pip install -q --group grafana && $(PY) -m pytest -q -n 2 tests/test_grafana.py tests/test_alerts.py tests/test_stack.py tests/test_fleet.py
 bench: ## what recording costs, beside bare and each peer; goes on where it was ended (bench/run.py --fresh: anew)
 	$(PY) bench/run.py
 demo: ## the content crew, without a key
