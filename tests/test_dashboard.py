@@ -279,6 +279,20 @@ def test_new_calls_show(server: PageServer, monkeypatch: pytest.MonkeyPatch) -> 
     assert data(server, "panels")["report"]["total"]["calls"] == before + 1
 
 
+def test_a_browser_that_goes_away_is_no_trouble(server: PageServer, capfd: pytest.CaptureFixture[str]) -> None:
+    """A tab that is closed in the middle of an answer leaves nothing on the terminal; a fault of ours would."""
+    for error, said in (
+        (BrokenPipeError(32, "Broken pipe"), False),
+        (ConnectionResetError(), False),
+        (KeyError(), True),
+    ):
+        try:
+            raise error
+        except (OSError, KeyError):
+            server.handle_error(None, ("127.0.0.1", 1))
+        assert bool(capfd.readouterr().err) == said
+
+
 # -- in a browser
 
 CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")

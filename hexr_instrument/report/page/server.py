@@ -5,6 +5,7 @@ from __future__ import annotations
 import hmac
 import json
 import secrets
+import sys
 import threading
 import time
 from collections.abc import Callable, Sequence
@@ -68,6 +69,11 @@ class PageServer(ThreadingHTTPServer):
     def url(self) -> str:
         """Where to point a browser."""
         return f"http://127.0.0.1:{self.port}/#{self.token}"
+
+    def handle_error(self, request: Any, client_address: Any) -> None:
+        """Says nothing of a browser that went away in the middle of an answer; whatever else is said as ever."""
+        if not isinstance(sys.exc_info()[1], ConnectionError):
+            super().handle_error(request, client_address)
 
     def take_in(self) -> None:
         """Takes the calls that wait in the journals in, at most every `FRESH` seconds."""
