@@ -60,6 +60,9 @@ def __getattr__(name: str) -> object:
     home = _HOMES.get(name)
     if home is None:
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    start = sys.modules.get(f"{__name__}.start")
+    if start is not None:
+        start.reach()  # where this package is injected, its libraries are not on sys.path before they are needed
     __import__(f"{__name__}.{home}")
     value: object = getattr(sys.modules[f"{__name__}.{home}"], name)
     globals()[name] = value

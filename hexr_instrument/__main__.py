@@ -2,6 +2,10 @@
 
 import sys
 
+from . import start
 from .cli import main
+
+if start.beside:  # a tool needs the libraries of the injected image also where they do not fit the program's
+    sys.path.append(start.beside)
 
 sys.exit(main())

@@ -22,6 +22,18 @@ def boot_directory() -> str:
     return os.path.join(os.path.dirname(package), "sitecustomize")
 
 
+def injected() -> str | None:
+    """The folder of the injected image that this package is in, if it is (deploy/injected)."""
+    root = os.path.dirname(os.path.dirname(os.path.dirname(os.path.realpath(__file__))))
+    return root if os.path.exists(os.path.join(root, ".hexr-injected")) else None
+
+
+def places(image: str) -> list[str]:
+    """The folders of the injected image that PYTHONPATH may name: ours, and the OpenTelemetry operator's."""
+    operators = os.path.join(image, "opentelemetry", "instrumentation", "auto_instrumentation")
+    return [os.path.join(image, "boot"), operators]
+
+
 def environment(environ: Mapping[str, str], settings: Mapping[str, str]) -> dict[str, str]:
     """The environment of a recorded program: our folder first on PYTHONPATH, and the settings."""
     boot = boot_directory()

@@ -119,6 +119,9 @@ CARRIERS = (
 CELERY = "celery.signals"
 WATCHED = frozenset((*MODULES, *SHARED, *FRAMEWORKS, *WIRES, *REQUESTS, *SERVERS, TRIO, *CARRIERS, CELERY))
 
+beside = ""
+"""Where the boot file has found this package, if the program does not have it: the folder of the injected image."""
+
 
 class Finder:
     """Finds nothing itself; has the engine patch a provider's module right after it has been executed."""
@@ -184,7 +187,7 @@ def loaded(module: "ModuleType") -> None:
         # Nothing is imported before a provider is; and where recording is off, nothing but the configuration.
         from hexr_instrument import config  # noqa: PLC0415
 
-        if config.switched_off():
+        if config.switched_off() or (module.__name__ not in (*CARRIERS, *SHARED, TRIO) and not reach()):
             return
         if module.__name__ in SHARED:
             from hexr_instrument import first_use  # noqa: PLC0415
@@ -216,9 +219,27 @@ def loaded(module: "ModuleType") -> None:
 
 def used(module: "ModuleType") -> None:
     """Patches a module of `SHARED` that is used for a model."""
-    from hexr_instrument import hub  # noqa: PLC0415
+    if reach():
+        from hexr_instrument import hub  # noqa: PLC0415
 
-    hub.on_import(module, executed=False)
+        hub.on_import(module, executed=False)
+
+
+def reach() -> bool:
+    """Whether our libraries can be used; those of the injected image are reached last on `sys.path`, from now on.
+
+    Not before: until something of ours is needed, pip and the program find what they find without us.
+    """
+    global beside
+    if beside:
+        from hexr_instrument import injected  # noqa: PLC0415  (only where the image is injected)
+
+        if injected.misfits(beside):
+            return False
+        if beside not in sys.path:  # multiprocessing hands on its parent's
+            sys.path.append(beside)
+        beside = ""
+    return True
 
 
 def start() -> None:

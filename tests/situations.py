@@ -123,7 +123,7 @@ SITUATIONS = (
         22,
         "k8s layout: app pins older protobuf/urllib3/typing_extensions",
         "the app's versions are imported",
-        reason="the image that is injected into foreign containers is not in this version",
+        "injected::an_injected_program_is_recorded_with_its_own_libraries injected::where_the_libraries_do_not_fit_the_program_runs_as_without_us",
     ),
     Situation(
         23,
@@ -379,7 +379,7 @@ SITUATIONS = (
         66,
         "process 1 of a container",
         "not killed by us, spans delivered",
-        "servers::a_container_without_a_home_and_with_a_read_only_root_delivers",
+        "servers::a_container_without_a_home_and_with_a_read_only_root_delivers servers::process_1_ends_within_its_budget_while_the_collector_hangs",
     ),
     Situation(
         67,

@@ -18,8 +18,9 @@ STANDARD = set(sys.stdlib_module_names)
 OTEL_API = {"opentelemetry.context", "opentelemetry.trace", "opentelemetry"}
 RULES: dict[str, set[str]] = {
     "__init__": {"api", "budgets", "call", "context", "direct", "hub", "llm", "report"},
-    "__main__": {"cli"},
-    "start": {"carry", "config", "first_use", "hub", "signals"},
+    "__main__": {"cli", "start"},
+    "start": {"carry", "config", "first_use", "hub", "injected", "signals"},
+    "injected": {"packaging"},
     "first_use": {"guard"},
     "call": set(),
     "guard": set(),
@@ -169,6 +170,7 @@ RULES: dict[str, set[str]] = {
         "frameworks",
         "endpoints",
         "health",
+        "injected",
         "metrics",
         "names",
         "outbox",

@@ -242,3 +242,39 @@ def test_a_container_without_a_home_and_with_a_read_only_root_delivers(
     (line,) = done.stderr.splitlines()
     assert "kept in memory only" in line
     assert len(receiver.wait(6, timeout=5)) == 6
+
+
+@pytest.mark.parametrize("ending", ["returns", "is stopped"])
+def test_process_1_ends_within_its_budget_while_the_collector_hangs(
+    receiver: OtlpReceiver, providers: ProviderServer, tmp_path: Path, ending: str
+) -> None:
+    """A collector that takes the request and never answers: its status is the program's own, its calls stay on disk."""
+    enter = ["unshare", "--pid", "--fork", "--mount", "--mount-proc", "--kill-child"]
+    try:
+        allowed = subprocess.run([*enter, "true"], capture_output=True, timeout=20, check=False).returncode == 0
+    except OSError:
+        allowed = False
+    if not allowed:
+        pytest.skip("needs the right to make namespaces")
+    receiver.hang()
+    source = (
+        "import os, signal, sys\n" + APP + "\n"
+        "assert os.getpid() == 1\n"
+        + ("" if ending == "returns" else "signal.signal(signal.SIGTERM, lambda *_: sys.exit(3))\n")
+        + "for _ in range(5): call()\n"
+        + ("sys.exit(3)\n" if ending == "returns" else "os.kill(1, signal.SIGTERM)\nsignal.pause()\n")
+    )
+    environ = clean_environment(
+        HEXR_STORE=str(tmp_path / "store"), HEXR_EXIT_TIMEOUT="1", **providers.environment(), **receiver.environment()
+    )
+    done = subprocess.run(
+        [*enter, sys.executable, "-m", "hexr_instrument", sys.executable, "-c", source],
+        env=environ,
+        cwd=tmp_path,
+        capture_output=True,
+        text=True,
+        timeout=60,
+        check=False,
+    )
+    assert (done.returncode, done.stdout, done.stderr) == (3, "", "")
+    assert len({record["id"] for record in records(tmp_path / "store")}) == 5

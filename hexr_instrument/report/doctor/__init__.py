@@ -13,7 +13,7 @@ from datetime import date, datetime, timezone
 from pathlib import Path
 from typing import TextIO
 
-from ... import boot, pricing, private
+from ... import boot, injected, pricing, private
 from ...config import Config, is_true, on_python_path
 from ...names import package_version
 from ...store import Store, StoreError
@@ -126,15 +126,22 @@ def _program(config: Config, environ: Mapping[str, str]) -> Section:
     section.data = {"version": package_version(), "python": platform.python_version(), "executable": sys.executable}
     section.ok(f"hexr-instrument {package_version()} on Python {platform.python_version()}, {sys.executable}")
     folder = Path(boot.boot_directory())
-    here = on_python_path(folder, environ)
+    image = boot.injected()
+    misfits = injected.misfits(str(Path(image, "pkgs"))) if image else ()
+    folders = boot.places(image) if image else [str(folder)]
+    here = any(on_python_path(Path(each), environ) for each in folders)
     section.data |= {"boot": str(folder), "on_pythonpath": here, "disabled": config.disabled}
+    section.data |= {"image": image, "misfits": list(misfits)}
     if config.disabled:
         names = [name for name in ("HEXR_DISABLED", "OTEL_SDK_DISABLED") if is_true(name)]
         section.note(f"off: {' and '.join(names)} is set, so nothing is recorded")
     elif (why := boot.refusal()) is not None:
         section.problem(why)
+    elif misfits:
+        section.problem(f"off: the libraries of {image} do not fit those of the program: {'; '.join(misfits)}")
     elif here:
-        section.ok("on in this environment: PYTHONPATH has the boot folder")
+        of = f"that of {image}" if image else "the boot folder"
+        section.ok(f"on in this environment: PYTHONPATH has {of}")
     else:
         section.ok("on under `hexr-instrument COMMAND`; PYTHONPATH does not have the boot folder here")
     return section
