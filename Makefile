@@ -38,6 +38,10 @@ pictures: ## write the README's pictures from the demo's calls, in headless Chro
 grafana: ## the dashboard's queries on a real Prometheus (installs Debian's where there is none)
 	command -v prometheus >/dev/null || apt-get install -y -q --no-install-recommends prometheus
 	$(PY) -m pip install -q --group grafana && $(PY) -m pytest -q -n 2 tests/test_grafana.py tests/test_alerts.py tests/test_stack.py tests/test_fleet.py
+backends: ## our spans in a real Phoenix and a real MLflow, each in an environment of its own: the same cost
+	$(PY) scripts/backends.py
+injected: ## lock the libraries of the injected image, check deploy/, and try the image without a cluster
+	$(PY) deploy/injected/lock.py && $(PY) -m pip install -q --group deploy && $(PY) -m pytest -q -n 0 tests/test_injected.py tests/test_deploy.py
 bench: ## what recording costs, beside bare and each peer; goes on where it was ended (bench/run.py --fresh: anew)
 	$(PY) bench/run.py
 backends: ## our spans in a real Phoenix and a real MLflow, each in an environment of its own: the same cost
