@@ -77,7 +77,6 @@ PROVIDERS: Rows = {
     "cohere": ("test_cohere.py", ("cohere",)),
     "cohere-5": ("test_cohere.py", ("cohere==5.*",)),
     "litellm": ("test_litellm.py", ("litellm", "mcp", "tenacity")),  # its responses need mcp, its retries tenacity
-    "litellm-1.75": ("test_litellm.py", ("litellm==1.75.*", "tenacity")),
     "vertex": ("test_vertex.py", ("google-cloud-aiplatform",)),
     "mistral": ("test_mistral.py", ("mistralai",)),
     "mistral-2": ("test_mistral.py", ("mistralai==2.*",)),
