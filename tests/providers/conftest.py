@@ -49,7 +49,14 @@ def recorded(request: pytest.FixtureRequest, conventions: None) -> Iterator[None
     calls = [each for each in noted.records if each["kind"] == "call"]
     facts = {
         "providers": sorted({each["provider"] for each in calls}),
-        "tokens": sorted({name for each in calls for name in each.get("usage") or () if name != "stated_total"}),
+        "tokens": sorted(
+            {
+                name
+                for each in calls
+                for name, count in (each.get("usage") or {}).items()
+                if count and name != "stated_total"
+            }
+        ),
         "cost": sorted({each.get("cost_source") or each["cost_status"] for each in calls if each.get("usage")}),
     }
     request.node.user_properties.append(("recorded", json.dumps(facts)))
