@@ -101,7 +101,7 @@ class HexrLLM:
             ```
 
         Args:
-            *client: The client to register: OpenAI, Anthropic or google-genai, sync or async.
+            *client: The client to register, of any SDK that is recorded and has one, sync or async.
             role: The role that the calls carry.
             **asked: `agent`, `tenant`; for a call also `provider`, `model`, `prompt` or `messages`, `system`,
                 `stream`, `base_url`, `api_key`, and any further options of the provider's method.
@@ -192,9 +192,9 @@ def _register(
     table = next((each for each in PROVIDERS if _is_client(client, each)), None)
     if table is None:
         raise HexrError(
-            f"{type(client).__module__}.{type(client).__qualname__} is no client that hexr_llm knows: give an OpenAI, "
-            "Anthropic or google-genai client; of any other object say provider='acme' and methods=['complete']; or "
-            "leave it out and give provider= and model= for a call"
+            f"{type(client).__module__}.{type(client).__qualname__} is no client that hexr_llm knows: give one of an SDK "
+            "that is recorded, as OpenAI's; of any other object say provider='acme' and methods=['complete']; or leave "
+            "it out and give provider= and model= for a call"
         )
     near = Change(name_of("agent", agent), name_of("role", role), name_of("tenant", tenant))
     return guarded(_handle, table, client, near) or client  # calls without a role, rather than none
