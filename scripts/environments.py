@@ -99,7 +99,7 @@ GROUPS = {"frameworks": FRAMEWORKS, "wires": WIRES, "providers": PROVIDERS}
 ROWS = {
     name: (f"tests/{group}/{file}", needs) for group, rows in GROUPS.items() for name, (file, needs) in rows.items()
 }
-SMALL = ("openai-agents", "smolagents")
+SMALL = ("openai-agents", "smolagents", "ollama", "mistral", "groq")
 """CI's: the lightest."""
 
 

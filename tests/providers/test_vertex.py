@@ -60,7 +60,7 @@ except Exception as error:
 )
 
 
-@pytest.mark.surface("vertex", "generate_content")
+@pytest.mark.surface("google-cloud-aiplatform", "generate_content")
 def test_grpc(run: Run) -> None:
     """Sync, async, streamed, in a chat, left and refused: one record for each request, priced by thoughts, too."""
 
