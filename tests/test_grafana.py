@@ -116,6 +116,32 @@ def test_the_dashboard_is_what_the_script_makes() -> None:
     assert done.returncode == 0, done.stderr
 
 
+@pytest.mark.shown
+def test_an_agent_leads_to_its_traces_in_explore() -> None:
+    """The link is one that Grafana 11 takes: panes of JSON, percent-encoded, also with an agent of a strange name."""
+    links = [
+        item["value"][0]["url"]
+        for each in panels()
+        for override in each["fieldConfig"].get("overrides", ())
+        for item in override["properties"]
+        if item["id"] == "links"
+    ]
+    assert links
+    values = {"__value.raw:percentencode": urllib.parse.quote("a&b #1%+ü", safe=""), "traces": "tempo"}
+    values |= {"__from": "1000", "__to": "2000"}
+    for link in links:
+        url = re.sub(r"\$\{([^}]*)\}", lambda found: values[found[1]], link)
+        path, _, query = url.partition("?")
+        asked = urllib.parse.parse_qs(query, strict_parsing=True)
+        assert (path, asked["schemaVersion"], set(asked)) == ("/explore", ["1"], {"schemaVersion", "panes"})
+        (pane,) = json.loads(asked["panes"][0]).values()
+        (search,) = pane["queries"]
+        assert (pane["datasource"], pane["range"]) == ("tempo", {"from": "1000", "to": "2000"})
+        assert search["datasource"] == {"type": "tempo", "uid": "tempo"}
+        assert search["queryType"] == "traceql"
+        assert search["query"].startswith('{ span.hexr.agent.name = "a&b #1%+ü" && ')
+
+
 def test_files_are_written_once_and_what_was_changed_stays(tmp_path: Path) -> None:
     """A second run changes nothing; a file of the user's own is written over only if he says so."""
     folder = tmp_path / "new" / "grafana"
