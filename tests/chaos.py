@@ -22,7 +22,7 @@ ROOT = str(Path(hexr_instrument.__file__).parent) + "/"
 FAULTS = (RuntimeError, RecursionError, MemoryError, KeyError, StopIteration, AttributeError, AssertionError)
 """What a step raises, in turn: all that our own code could cause."""
 AROUND = frozenset({
-    "guarded", "attempt", "_count", "undo", "_failed",
+    "guarded", "attempt", "_count", "undo", "failed",
     "_started", "_allowed",  # here a budget says no, on purpose outside of the guard
     "enter", "leave",
     # Frames around the caller's own code; whatever they do beside calling it is a call of `guarded`.

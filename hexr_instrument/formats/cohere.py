@@ -50,7 +50,10 @@ def usage(source: Any) -> Usage | None:
     Counted tokens include a prompt of Cohere's own around the user's, which is not billed; so may the cached ones.
     """
     billed, counted = pick(source, "billed_units"), pick(source, "tokens")
+    cached = number(source, "cached_tokens")
     if not all(part is None or sound(part) for part in (billed, counted)):
+        return None
+    if cached is None and pick(source, "cached_tokens") is not None:
         return None
     units = billed if number(billed, "input_tokens") is not None else counted
     asked, said = number(units, "input_tokens"), number(units, "output_tokens")
@@ -58,7 +61,6 @@ def usage(source: Any) -> Usage | None:
     images, shown = number(billed, "images"), number(billed, "image_tokens")
     if asked is None and said is None and searches is None and images is None and shown is None:
         return None
-    cached = number(source, "cached_tokens")
     return Usage(
         input=asked,
         output=said,

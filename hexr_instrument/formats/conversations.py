@@ -30,8 +30,8 @@ def _count(source: Any, name: str) -> tuple[int | None, bool]:
 
 def _usage(source: Any) -> Usage | None:
     """What connectors (searches, code, documents) put into the prompt is counted apart, and billed as input."""
-    counts = [_count(source, f"{kind}_tokens") for kind in ("prompt", "connector", "completion")]
-    (asked, _), (connected, _), (said, _) = counts
+    counts = [_count(source, f"{kind}_tokens") for kind in ("prompt", "connector", "completion", "total")]
+    (asked, _), (connected, _), (said, _), _ = counts
     if asked is None or not all(sound for _, sound in counts):
         return None
     return Usage(input=total(asked, connected), output=said)
@@ -41,6 +41,7 @@ def response(payload: Any) -> Response:
     """A ConversationResponse, or a stream folded into one; a conversation's entries say which model made them."""
     entries = sequence(pick(payload, "outputs"))
     spent = pick(payload, "usage")
+    connectors: Any = pick(spent, "connectors")
     reasons = [reason for each in entries[-1:] if (reason := _REASONS.get(text(each, "type") or ""))]
     return Response(
         id=next((found for each in reversed(entries) if (found := text(each, "id"))), None),
@@ -50,7 +51,7 @@ def response(payload: Any) -> Response:
         stated_total=number(spent, "total_tokens"),
         error=text(payload, "error"),
         # Each run of a connector has a fee that the table does not have.
-        lower_bound=bool(mapping(pick(spent, "connectors"))),
+        lower_bound=bool(mapping(connectors) or getattr(connectors, "__dict__", None)),
     )
 
 

@@ -36,7 +36,9 @@ _ASKED = frozenset(
 def _request(_: Any, args: tuple[Any, ...], kwargs: Mapping[str, Any], target: str) -> Request | None:
     if any(kwargs.get(name) is True for name in _INSIDE) or any(kwargs.get(name) for name in _OTHERWISE):
         return None
-    wire = _FORMATS[target]
+    wire = _FORMATS.get(target)
+    if wire is None:  # a step of a stream
+        return None
     places = ("input", "model") if wire is litellm.RESPONSES else ("model", "messages")
     asked = dict(zip(places, args, strict=False)) | dict(kwargs)
     provider, model, host, port = served(asked)

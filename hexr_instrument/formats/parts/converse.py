@@ -47,8 +47,8 @@ def asked(body: Any) -> dict[str, list[Any]]:
 
 def _block(block: Any) -> list[Part]:
     """The parts of one block, which has one key: what it is."""
-    if (said := pick(block, "text")) is not None:
-        return texts(said)
+    if "text" in mapping(block):
+        return texts(pick(block, "text"))
     for kind, value in mapping(block).items():
         if kind == "reasoningContent":
             return reasoning(pick(value, "reasoningText", "text"))
