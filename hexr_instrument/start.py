@@ -56,6 +56,8 @@ MODULES = (
     "litellm.responses.litellm_completion_transformation.streaming_iterator",
     "xai_sdk.aio.chat",
     "xai_sdk.sync.chat",
+    "azure.ai.inference._patch",
+    "azure.ai.inference.aio._patch",
     "openai.lib.responses_tool_runner",
     "anthropic.lib.tools._beta_runner",
     "anthropic.lib.tools._beta_functions",

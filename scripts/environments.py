@@ -91,6 +91,10 @@ PROVIDERS: Rows = {
     "fireworks-1.2.0": ("test_openai_shaped.py", ("fireworks-ai==1.2.0",)),
     "voyage": ("test_voyage.py", ("voyageai",)),
     "xai": ("test_xai.py", ("xai-sdk",)),
+    "azure-inference": (
+        "test_azure_inference.py",
+        ("azure-ai-inference", "aiohttp", "azure-core-tracing-opentelemetry"),
+    ),
     "xai-1.4": ("test_xai.py", ("xai-sdk==1.4.0",)),
 }
 OUTCOME = ROOT / "docs" / "providers.json"

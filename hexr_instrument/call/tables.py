@@ -230,6 +230,8 @@ class Provider:
     """(args, kwargs, Request) of a streamed call -> arguments whose copy of the body asks for usage, or None for what
     must stay as it is (asked already, or read raw)."""
     direct: Direct | None = None
+    package: str | None = None
+    """The PyPI distribution, where no `direct` of the SDK says it and it is not called as its module's first name."""
     turn: Callable[[Any], Turn | None] | None = None
     """Message received on a long connection -> the call it belongs to, or None. `request` then reads a message that is
     sent (None if it asks for nothing) or the first one received of a call that nobody asked for. Of a program that

@@ -5,6 +5,7 @@ from __future__ import annotations
 from ..call import Provider
 from .ai21 import AI21, AI21_ASYNC
 from .anthropic import ANTHROPIC
+from .azure_inference import AZURE_INFERENCE
 from .bedrock import AIOBEDROCK, BEDROCK
 from .claude_agent import CLAUDE_AGENT
 from .cohere import COHERE, COHERE_1
@@ -50,5 +51,6 @@ PROVIDERS: tuple[Provider, ...] = (
     *LITELLM,
     *VERTEX,
     *XAI_SDK,
+    *AZURE_INFERENCE,
     *TOOLS,
 )

@@ -20,13 +20,14 @@ NEEDS: dict[str, str] = {
     "test_ai21.py": "ai21",
     "test_voyage.py": "voyageai",
     "test_xai.py": "xai_sdk",
+    "test_azure_inference.py": "azure.ai.inference",
 }
 """File of tests -> the module without which it is left out: `make providers` has an environment for each."""
 
 
 def _installed(module: str) -> bool:
-    package, _, rest = module.partition(".")
-    return importlib.util.find_spec(package) is not None and (not rest or importlib.util.find_spec(module) is not None)
+    package = module.rpartition(".")[0]
+    return (not package or _installed(package)) and importlib.util.find_spec(module) is not None
 
 
 collect_ignore = [file for file, module in NEEDS.items() if not _installed(module)]

@@ -48,6 +48,8 @@ def recorded(config: Config, environ: Mapping[str, str], *, quick: bool) -> Sect
 
 def _package(provider: Provider) -> str:
     """The distribution that a table is for: its own, or that of another table of the same SDK."""
+    if provider.package is not None:
+        return provider.package
     top = provider.module.partition(".")[0]
     same = (provider, *(each for each in PROVIDERS if each.module.partition(".")[0] == top))
     return next((each.direct.package for each in same if each.direct is not None), top)
