@@ -1,7 +1,8 @@
 """What each step of ours costs by itself, for a change to be judged by: `python bench/steps.py [STEP ...]`.
 
 Instructions under callgrind where it is there (the machine's load does not matter), and nanoseconds, the least of many
-rounds. The steps: request, response, usage, chunk, price, record, encode, append, measure, begin, whole.
+rounds. The steps: request, response, message, responses, generated, usage, chunk, price, record, encode, append, measure,
+begin, whole.
 """
 
 from __future__ import annotations
@@ -20,7 +21,9 @@ def steps():
     from hexr_instrument import config, journal, pricing, telemetry
     from hexr_instrument.call import Request
     from hexr_instrument.formats.chat import CHAT
+    from hexr_instrument.formats.gemini import GENERATE_CONTENT
     from hexr_instrument.formats.messages import MESSAGES
+    from hexr_instrument.formats.responses import RESPONSES
     from hexr_instrument.recorder import Recorder, price
 
     import program
@@ -55,6 +58,9 @@ def steps():
     return {
         "request": lambda: CHAT.request(body),
         "response": lambda: CHAT.response(program.CHAT),
+        "message": lambda: MESSAGES.response(program.MESSAGE),
+        "responses": lambda: RESPONSES.response(program.RESPONSE),
+        "generated": lambda: GENERATE_CONTENT.response(program.GENERATED),
         "usage": lambda: response.usage.known(),
         "fold chat": lambda: CHAT.fold(folded, chunk),
         "fold message": lambda: MESSAGES.fold(heard, delta),

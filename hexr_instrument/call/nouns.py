@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass, field, fields
-from operator import attrgetter
 from typing import TYPE_CHECKING, Any
 
 from .reading import total
@@ -60,11 +59,10 @@ class Usage:
 
     def known(self) -> dict[str, int]:
         """The fields that are known, by name."""
-        return {name: value for name, value in zip(_UNITS, _counts(self), strict=True) if value is not None}
+        return {name: value for name in _UNITS if (value := getattr(self, name)) is not None}
 
 
 _UNITS = tuple(each.name for each in fields(Usage))
-_counts = attrgetter(*_UNITS)
 
 
 @dataclass(frozen=True, slots=True)

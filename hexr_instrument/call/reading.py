@@ -5,7 +5,8 @@ from __future__ import annotations
 import json
 from collections.abc import Callable
 from functools import lru_cache, partial
-from typing import Any, cast
+from types import MappingProxyType
+from typing import Any
 
 LARGEST_COUNT = 1 << 36
 """No request has more tokens; below it, sums of a hundred million calls stay inside SQLite's 64 bits."""
@@ -14,20 +15,25 @@ LARGEST_COUNT = 1 << 36
 def pick(source: Any, *path: str | int) -> Any:
     """The value at `path` in nested dicts, lists and plain objects, or None where a step is missing."""
     for step in path:
-        if type(source) is dict:
-            source = cast("dict[Any, Any]", source).get(step)
+        if type(source) is dict:  # pyright: ignore[reportUnknownArgumentType]
+            source = source.get(step)  # pyright: ignore[reportUnknownMemberType, reportUnknownVariableType]
         elif isinstance(step, str):
-            source = getattr(source, step, None)
+            source = getattr(source, step, None)  # pyright: ignore[reportUnknownArgumentType]
         else:
             items = sequence(source)
             source = items[step] if -len(items) <= step < len(items) else None
         if source is None:
             return None
-    return source
+    return source  # pyright: ignore[reportUnknownVariableType]
+
+
+_NOTHING: Callable[[str], Any] = MappingProxyType[str, Any]({}).get
 
 
 def getter(source: Any) -> Callable[[str], Any]:
     """What gives the value of a name in a dict or a plain object: for whoever reads many of one, or one of many."""
+    if source is None:
+        return _NOTHING
     return source.get if type(source) is dict else partial(pick, source)  # pyright: ignore[reportUnknownMemberType, reportUnknownVariableType]
 
 
@@ -44,6 +50,8 @@ def sequence(source: Any) -> list[Any]:
 def number(source: Any, *path: str | int) -> int | None:
     """The whole number at `path`, or None: a provider's "n/a", true, a negative or an absurd count is not a number."""
     value = pick(source, *path) if path else source
+    if value is None:
+        return None
     if type(value) is int:
         return value if 0 <= value < LARGEST_COUNT else None
     return number(int(value)) if type(value) is float and value.is_integer() else None
@@ -66,7 +74,8 @@ def sound(usage: Any, depth: int = 4) -> bool:
     fields: Any = getattr(usage, "__dict__", usage)
     if type(fields) is not dict or depth == 0:
         return False
-    for name, value in mapping(cast("Any", fields)).items():
+    stated: dict[Any, Any] = fields  # pyright: ignore[reportUnknownVariableType]
+    for name, value in stated.items():
         if value is None or (counts := _counts(str(name))) is None:
             continue
         if type(value) in (list, tuple):

@@ -16,6 +16,8 @@ def numbers(body: Any, names: dict[str, str]) -> dict[str, Any]:
     get = getter(body)
     for wire, neutral in names.items():
         value = get(wire)
+        if value is None:
+            continue
         if (type(value) is int and -(2**63) <= value < 2**63) or (type(value) is float and isfinite(value)):
             found[neutral] = value
     return found
@@ -46,20 +48,21 @@ def stated_cost(usage: Any) -> int | None:
     xAI states ticks, Perplexity the parts and their `total_cost`, OpenRouter what it charges: with a key of one's own
     (`is_byok`) that is only its fee, and the model's provider charges the upstream cost besides.
     """
-    ticks = number(usage, "cost_in_usd_ticks")
+    get = getter(usage)
+    ticks = number(get("cost_in_usd_ticks"))
     if ticks is not None:
         return ticks * _TICK if ticks < 10**16 else None
-    charged = pick(usage, "cost")
+    charged = get("cost")
     cost = dollars(charged if type(charged) is not dict else pick(charged, "total_cost"))
-    if cost is not None and pick(usage, "is_byok") is True:
-        upstream = dollars(pick(usage, "cost_details", "upstream_inference_cost"))
+    if cost is not None and get("is_byok") is True:
+        upstream = dollars(pick(get("cost_details"), "upstream_inference_cost"))
         return None if upstream is None else cost + upstream
     return cost
 
 
 def dollars(value: Any) -> int | None:
     """An amount in USD as 1e-12 USD; None for what is no amount of a call."""
-    if type(value) in (int, float) and 0 <= value < 1_000_000:
+    if value is not None and type(value) in (int, float) and 0 <= value < 1_000_000:
         return round(value * USD)
     return None
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from functools import lru_cache
 from typing import Any
 
 from ..call import Format, Question, Response, Usage, mapping, number, parsed, pick, sequence, sound, text, total
@@ -10,6 +11,7 @@ from ._json import numbers, strings
 from .parts import gemini as parts
 
 
+@lru_cache(maxsize=256)
 def _camel(name: str) -> str:
     head, *rest = name.split("_")
     return head + "".join(word.capitalize() for word in rest)
@@ -18,6 +20,8 @@ def _camel(name: str) -> str:
 def get(source: Any, *path: str | int) -> Any:
     """`pick` by snake_case names, which also finds a dict's camelCase keys."""
     for step in path:
+        if source is None:
+            return None
         wire = isinstance(step, str) and type(source) is dict and step not in source
         source = pick(source, _camel(str(step)) if wire else step)
     return source

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from ..call import Format, Part, Question, Response, Usage, mapping, number, pick, sequence, sound, text, total
+from ..call import Format, Part, Question, Response, Usage, getter, mapping, number, pick, sequence, sound, text, total
 from ._json import numbers, strings, summed, texts
 from .parts import messages as parts
 
@@ -56,10 +56,11 @@ def _usage(source: Any) -> tuple[Usage | None, tuple[Part, ...]]:
     # Where another model took over, the model of what went before it is not the response's.
     nameless = "" if "fallback_message" in kinds else None
     parts = [Part(text(each, "model") or nameless, _sampling(each)) for each in sampled]
-    found = summed([part.usage for part in parts])
+    alone = len(parts) == 1 and not parts[0].model
+    found = parts[0].usage if alone else summed([part.usage for part in parts])
     found.reasoning = number(source, "output_tokens_details", "thinking_tokens")
     found.web_searches = number(source, "server_tool_use", "web_search_requests")
-    if len(parts) == 1 and not parts[0].model:
+    if alone:
         return found, ()
     parts[-1].usage.web_searches = found.web_searches
     return found, tuple(parts)
@@ -67,13 +68,14 @@ def _usage(source: Any) -> tuple[Usage | None, tuple[Part, ...]]:
 
 def _sampling(part: Any) -> Usage:
     """Anthropic counts cached tokens apart from `input_tokens`: the sum of all three is the input."""
-    read, write = number(part, "cache_read_input_tokens"), _written(part)
+    get = getter(part)
+    read, write = number(get("cache_read_input_tokens")), _written(part)
     return Usage(
-        input=total(number(part, "input_tokens"), read, write),
-        output=number(part, "output_tokens"),
+        input=total(number(get("input_tokens")), read, write),
+        output=number(get("output_tokens")),
         cache_read=read,
         cache_write=write,
-        cache_write_1h=number(part, "cache_creation", "ephemeral_1h_input_tokens"),
+        cache_write_1h=number(get("cache_creation"), "ephemeral_1h_input_tokens"),
     )
 
 
@@ -88,16 +90,17 @@ def _written(part: Any) -> int | None:
 
 def response(payload: Any) -> Response:
     """A whole message, or a stream folded into one."""
-    reason = text(payload, "stop_reason")
-    usage, parts = _usage(pick(payload, "usage"))
+    get = getter(payload)
+    reason, spent = text(get("stop_reason")), get("usage")
+    usage, parts = _usage(spent)
     return Response(
-        id=text(payload, "id"),
-        model=text(payload, "model"),
+        id=text(get("id")),
+        model=text(get("model")),
         finish_reasons=(_FINISH_REASONS.get(reason, reason),) if reason else (),
         usage=usage,
         parts=parts,
-        service_tier=_tier(pick(payload, "usage")),
-        surcharge=10 if text(payload, "usage", "inference_geo") == "us" else 0,
+        service_tier=_tier(spent),
+        surcharge=10 if text(spent, "inference_geo") == "us" else 0,
     )
 
 

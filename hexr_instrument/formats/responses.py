@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import Any
 
-from ..call import Format, Question, Response, Usage, mapping, number, pick, sequence, sound, text
+from ..call import Format, Question, Response, Usage, getter, mapping, number, pick, sequence, sound, text
 from ._json import numbers, stated_cost, texts
 from .chat import OUTPUT_TYPES
 from .parts import responses as parts
@@ -33,15 +33,18 @@ def request(body: Any) -> dict[str, Any]:
 
 def _usage(payload: Any) -> Usage | None:
     source = pick(payload, "usage")
-    if number(source, "input_tokens") is None or not sound(source):
+    get = getter(source)
+    asked = number(get("input_tokens"))
+    if asked is None or not sound(source):
         return None
+    inputs = getter(get("input_tokens_details"))
     searches = number(payload, "tool_usage", "web_search", "num_requests")
     return Usage(
-        input=number(source, "input_tokens"),
-        output=number(source, "output_tokens"),
-        cache_read=number(source, "input_tokens_details", "cached_tokens"),
-        cache_write=number(source, "input_tokens_details", "cache_write_tokens"),
-        reasoning=number(source, "output_tokens_details", "reasoning_tokens"),
+        input=asked,
+        output=number(get("output_tokens")),
+        cache_read=number(inputs("cached_tokens")),
+        cache_write=number(inputs("cache_write_tokens")),
+        reasoning=number(get("output_tokens_details"), "reasoning_tokens"),
         web_searches=_fees(payload, "web_search_call") if searches is None else searches,
         storage_searches=_fees(payload, "file_search_call"),
     )
@@ -74,22 +77,24 @@ def _finish_reason(payload: Any) -> str | None:
 
 def response(payload: Any) -> Response:
     """A whole response object, or a stream folded into one."""
-    failed = text(payload, "status") == "failed"
+    get = getter(payload)
+    status, spent = text(get("status")), get("usage")
+    failed = status == "failed"
     reason = _finish_reason(payload)
     return Response(
-        id=text(payload, "id"),
-        model=text(payload, "model"),
+        id=text(get("id")),
+        model=text(get("model")),
         finish_reasons=(reason,) if reason else (),
         usage=_usage(payload),
-        service_tier=text(payload, "service_tier"),
-        stated_cost=stated_cost(pick(payload, "usage")),
-        stated_total=number(payload, "usage", "total_tokens"),
-        error=(text(payload, "error", "code") or "_OTHER") if failed else None,
+        service_tier=text(get("service_tier")),
+        stated_cost=stated_cost(spent),
+        stated_total=number(spent, "total_tokens"),
+        error=(text(get("error"), "code") or "_OTHER") if failed else None,
         extras=texts(payload, {"status": "status"}),
         # Images and containers of an interpreter are billed apart, by what is not said here.
-        lower_bound=(number(payload, "tool_usage", "image_gen", "total_tokens") or 0) > 0
-        or any(text(each, "type") == "code_interpreter_call" for each in sequence(pick(payload, "output"))),
-        pending=text(payload, "status") in ("queued", "in_progress"),
+        lower_bound=(number(get("tool_usage"), "image_gen", "total_tokens") or 0) > 0
+        or any(text(each, "type") == "code_interpreter_call" for each in sequence(get("output"))),
+        pending=status in ("queued", "in_progress"),
     )
 
 
