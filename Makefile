@@ -1,4 +1,4 @@
-.PHONY: help setup fmt check test matrix situations chaos fuzz soak company frameworks wires providers real-model page pictures bench demo docs backends injected
+.PHONY: help setup fmt check test matrix situations chaos fuzz soak company frameworks wires providers real-model page pictures grafana bench demo docs backends injected
 PY := .venv-dev/bin/python
 
 help: ## list these verbs
@@ -44,10 +44,6 @@ injected: ## lock the libraries of the injected image, check deploy/, and try th
 	$(PY) deploy/injected/lock.py && $(PY) -m pip install -q --group deploy && $(PY) -m pytest -q -n 0 tests/test_injected.py tests/test_deploy.py
 bench: ## what recording costs, beside bare and each peer; goes on where it was ended (bench/run.py --fresh: anew)
 	$(PY) bench/run.py
-backends: ## our spans in a real Phoenix and a real MLflow, each in an environment of its own: the same cost
-	$(PY) scripts/backends.py
-injected: ## lock the libraries of the injected image, check deploy/, and try the image without a cluster
-	$(PY) deploy/injected/lock.py && $(PY) -m pip install -q --group deploy && $(PY) -m pytest -q -n 0 tests/test_injected.py tests/test_deploy.py
 demo: ## the content crew, without a key
 	$(PY) -m hexr_instrument demo
 matrix: ## the tests with old and new versions of the SDKs, on every Python at hand
