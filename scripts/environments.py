@@ -86,7 +86,7 @@ PROVIDERS: Rows = {
     "together": ("test_openai_shaped.py", ("together",)),
     "together-2": ("test_openai_shaped.py", ("together==2.*",)),
     "cerebras": ("test_openai_shaped.py", ("cerebras-cloud-sdk",)),
-    "cerebras-1.0": ("test_openai_shaped.py", ("cerebras-cloud-sdk==1.0.*",)),
+    "cerebras-1.0": ("test_openai_shaped.py", ("cerebras-cloud-sdk==1.0.*", "httpx<0.28")),
     "fireworks": ("test_openai_shaped.py", ("fireworks-ai",)),
     "fireworks-1.2.0": ("test_openai_shaped.py", ("fireworks-ai==1.2.0",)),
     "voyage": ("test_voyage.py", ("voyageai",)),

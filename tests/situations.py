@@ -322,7 +322,7 @@ SITUATIONS = (
     ),
     Situation(
         56,
-        "fork in a loop from a busy multi-threaded program (1,000 forks)",
+        "fork in a loop from a busy multi-threaded program (200 forks)",
         "no hung child",
         "exits::forks_of_a_busy_program_hang_no_child",
     ),

@@ -73,7 +73,7 @@ print(type(client).__mro__, client.converse.__name__, client.meta.method_to_api_
 
 
 @pytest.mark.odd("a body that nobody reads does not say why the answer ended")
-@pytest.mark.surface("boto3", "a body read in pieces, by lines, closed, unread")
+@pytest.mark.surface("boto3", "invoke_model, its body read in pieces, by lines, closed, unread")
 def test_a_body_is_read_as_the_program_reads_it(run: Run, providers: ProviderServer) -> None:
     """Whole, in pieces, by lines, into a buffer, through the raw response; and one closed or dropped without being read."""
     program = (
