@@ -13,7 +13,7 @@ test: ## all tests
 	$(PY) -m pytest -q
 situations: ## write docs/situations.md from a run of all tests
 	$(PY) -m pytest -q --situations
-chaos: ## a fault at every step of ours, on every surface (the tests try a quarter)
+chaos: ## a fault at every step of ours, on every surface (the tests try an eighth)
 	CHAOS=all $(PY) -m pytest -q tests/test_chaos.py
 fuzz: ## five minutes of coverage-guided fuzzing of the readers
 	$(PY) -m pip install -q atheris && $(PY) fuzz/readers.py -max_total_time=300
