@@ -264,6 +264,8 @@ class Recorder:
             code, status = guarded(wire.failed, error) or (None, None) if wire.failed is not None else (None, None)
             call.error = self.redact.code(code) if code else error_type(error)
             status = status or getattr(error, "status_code", None) or getattr(error, "code", None)
+            status = status or getattr(getattr(error, "response", None), "status_code", None)
+            status = status or getattr(error, "status", None)  # aiohttp's errors
             call.status_code = int(status) if isinstance(status, int) and 100 <= status < 600 else None
         held = call.payload is not None and guarded(self._settling.settle, live, failed=failed)
         if not held and not live.quiet:

@@ -29,6 +29,8 @@ MODULES = (
     "voyageai.client_async",
     "ai21.clients.studio.resources.chat.chat_completions",
     "ai21.clients.studio.resources.chat.async_chat_completions",
+    "huggingface_hub.inference._client",
+    "huggingface_hub.inference._generated._async_client",
     "cohere.raw_base_client",
     "cohere.v2.raw_client",
     "mistralai.client.chat",

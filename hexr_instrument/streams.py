@@ -285,6 +285,13 @@ def passed_on(chunks: Iterator[Any], live: Live, *, feed: bool) -> Generator[Any
         guarded(_end, live, sys._getframe())
 
 
+def begun(chunks: Iterator[Any], live: Live) -> Generator[Any, Any, None]:
+    """`passed_on` for a request that is under way: the call also ends if the program never asks for a chunk."""
+    generator = passed_on(chunks, live, feed=True)
+    weakref.finalize(generator, guarded, _over, live, None)
+    return generator
+
+
 class AsyncChunks(AsyncIterator[Any]):
     """The asynchronous twin of `passed_on`.
 

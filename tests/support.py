@@ -75,7 +75,7 @@ def clean_environment(**changes: str) -> dict[str, str]:
 def wire(requests: list[Received]) -> list[Any]:
     """What went over the wire, to the byte, but for the server's counted ids, signatures of the time, and nonces."""
     named = ("content-length", "x-amz-date", "sec-websocket-key", "amz-sdk-invocation-id", "amz-sdk-request")
-    signed = dict.fromkeys((*named, "x-ms-client-request-id"), "#")
+    signed = dict.fromkeys((*named, "x-ms-client-request-id", "x-amzn-trace-id"), "#")
     return [
         (
             each.method,

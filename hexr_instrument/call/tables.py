@@ -109,7 +109,8 @@ class Target:
     """Dotted path inside the provider's module, such as `SyncAPIClient.request`."""
     drive: str
     """`call`, `acall`, `stream`, `astream` (the billed request), `reply` (it is whole or, with `stream=True`, a generator
-    that sends nothing before its first chunk is asked for; sync or async alike), `late` (an asynchronous generator
+    that sends nothing before its first chunk is asked for; sync or async alike), `flow` (the same, but sent at once: an
+    iterator), `late` (an asynchronous generator
     function: the same), `enter` (a context manager of
     `contextlib`, sync or async alike, that sends the request when it is entered), `feed` (a parsed body or event), `step`,
     `astep` (a stream's own `__next__`), `shut`, `ashut` (its `close`), `mute`

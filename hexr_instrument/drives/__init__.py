@@ -18,6 +18,8 @@ DRIVES: dict[str, Callable[[Patch, Target, Recorder], Wrapper]] = {
     "astream": calls.astream,
     "reply": calls.reply,
     "areply": calls.areply,
+    "flow": calls.flow,
+    "aflow": calls.aflow,
     "enter": managers.enter,
     "late": calls.late,
     "feed": calls.feed,
@@ -44,5 +46,5 @@ DRIVES: dict[str, Callable[[Patch, Target, Recorder], Wrapper]] = {
     "atool": tools.atool,
     "untraced": tools.untraced,
 }
-EITHER = frozenset({"reply", "open", "ask", "receive", "watch", "tool"})
+EITHER = frozenset({"reply", "flow", "open", "ask", "receive", "watch", "tool"})
 """Drives whose twin is taken by the target's own kind."""

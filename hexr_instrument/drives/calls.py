@@ -202,6 +202,40 @@ def areply(patch: Patch, target: Target, recorder: Recorder) -> Wrapper:
     return wrapper
 
 
+def flow(patch: Patch, target: Target, recorder: Recorder) -> Wrapper:
+    """A function that returns the whole answer or, with `stream=True`, an iterator of chunks: it is sent at once."""
+    whole = call(patch, target, recorder)
+
+    def wrapper(wrapped: Callable[..., Any], instance: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
+        if not kwargs.get("stream"):
+            return whole(wrapped, instance, args, kwargs)
+        live = guarded(begin, patch, target, recorder, instance, args, kwargs)
+        if isinstance(live, BudgetExceeded):  # on purpose, and outside of every guard: nothing is sent
+            raise live
+        if live is None:
+            return wrapped(*args, **kwargs)
+        guarded(recorder.enter, live)
+        try:
+            chunks = wrapped(*args, **kwargs)
+        except BaseException as error:  # the caller's own, also a cancellation: noted and raised again
+            failed(live, error)
+            raise
+        undo(live.entered)
+        return guarded(streams.begun, chunks, live) or chunks
+
+    return wrapper
+
+
+def aflow(patch: Patch, target: Target, recorder: Recorder) -> Wrapper:
+    """The same, awaited."""
+    whole, streamed = acall(patch, target, recorder), astream(patch, target, recorder)
+
+    async def wrapper(wrapped: Callable[..., Any], instance: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
+        return await (streamed if kwargs.get("stream") else whole)(wrapped, instance, args, kwargs)
+
+    return wrapper
+
+
 def late(patch: Patch, target: Target, recorder: Recorder) -> Wrapper:
     """An asynchronous generator function: nothing is sent before the first chunk is asked for."""
 

@@ -13,6 +13,7 @@ from .google import GOOGLE
 from .google_batches import GOOGLE_BATCHES, GOOGLE_FILES
 from .google_interactions import GOOGLE_INTERACTIONS, GOOGLE_INTERACTIONS_1
 from .google_live import GOOGLE_LIVE
+from .huggingface import HUGGINGFACE, HUGGINGFACE_ASYNC
 from .litellm import LITELLM
 from .mistral import MISTRAL
 from .mistral_spans import MISTRAL_SPANS
@@ -44,6 +45,8 @@ PROVIDERS: tuple[Provider, ...] = (
     VOYAGE_ASYNC,
     AI21,
     AI21_ASYNC,
+    HUGGINGFACE,
+    HUGGINGFACE_ASYNC,
     *MISTRAL_SPANS,
     BEDROCK,
     AIOBEDROCK,

@@ -15,6 +15,7 @@ NEEDS: dict[str, str] = {
     "test_cohere.py": "cohere",
     "test_mistral.py": "mistralai",
     "test_ollama.py": "ollama",
+    "test_huggingface.py": "huggingface_hub",
     "test_litellm.py": "litellm",
     "test_vertex.py": "vertexai",
     "test_ai21.py": "ai21",
