@@ -1,4 +1,4 @@
-.PHONY: help setup fmt check test matrix situations chaos fuzz soak company frameworks wires providers real-model page pictures grafana bench demo docs backends injected
+.PHONY: help setup fmt check test matrix situations chaos fuzz soak forks company frameworks wires providers real-model page pictures grafana bench demo docs backends injected
 PY := .venv-dev/bin/python
 
 help: ## list these verbs
@@ -19,6 +19,8 @@ fuzz: ## five minutes of coverage-guided fuzzing of the readers
 	$(PY) -m pip install -q atheris && $(PY) fuzz/readers.py -max_total_time=300
 soak: ## 200,000 calls and 50,000 streams: memory, threads, descriptors, contexts
 	$(PY) bench/soak.py
+forks: ## 1,000 forks of a program whose threads call without a pause: every child ends, every call is kept once
+	$(PY) bench/forks.py
 company: ## among other agents and in other hosts of Python, in an environment of its own
 	python3 -m venv .venv-company && .venv-company/bin/pip install -q -U pip && .venv-company/bin/pip install -q --group test --group company -e '.[demo]'
 	.venv-company/bin/python -m pytest -q -n 2 tests/test_company.py

@@ -1,4 +1,4 @@
-"""What becomes of an SDK or framework in a recorded program: `doctor` runs this in its own interpreter, under the boot file."""
+"""What becomes of an SDK, framework or wire in a recorded program; `doctor` runs this under the boot file."""
 
 from __future__ import annotations
 
@@ -12,6 +12,7 @@ from .call import Framework, Provider
 from .frameworks import FRAMEWORKS
 from .guard import faults
 from .providers import PROVIDERS
+from .wires import WIRES, Wire
 
 
 def main(*tables: str) -> None:
@@ -22,14 +23,16 @@ def main(*tables: str) -> None:
     are, and why), `faults` (of ours).
     """
     booted = any(isinstance(finder, start.Finder) for finder in sys.meta_path)
-    for table in (*PROVIDERS, *FRAMEWORKS):
+    for table in (*PROVIDERS, *FRAMEWORKS, *WIRES):
         if table.name in tables:
             sys.stdout.write(f"\n{json.dumps({'table': table.name, 'booted': booted, **_look(table)})}\n")
 
 
-def _look(table: Provider | Framework) -> dict[str, Any]:
+def _look(table: Provider | Framework | Wire) -> dict[str, Any]:
     found: dict[str, Any] = {"absent": None, "patched": [], "asked": False, "left": {}, "faults": faults}
     try:
+        if table.module in start.REQUESTS:  # it has its turn once an SDK has loaded this
+            importlib.import_module(f"{__package__}.hub")
         importlib.import_module(table.module)
     except ImportError as error:  # another version's module, or one that needs a library that is not there
         return found | {"absent": f"{type(error).__name__}: {error}"}
@@ -43,4 +46,7 @@ def _look(table: Provider | Framework) -> dict[str, Any]:
         hook = engine.hooks[table.name]
         found |= {"patched": [original for _, original, _ in hook.originals], "left": hook.left}
         found["asked"] = hook.reader is not None
+    elif engine is not None and table.name in engine.links:
+        link = engine.links[table.name]
+        found |= {"patched": [original for _, original, _ in link.originals], "left": link.left}
     return found

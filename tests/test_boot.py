@@ -2,18 +2,21 @@
 
 from __future__ import annotations
 
+import importlib.util
 import itertools
 import os
 import shutil
 import subprocess
 import sys
+import sysconfig
 import zipfile
 from pathlib import Path
 
 import pytest
-from support import ROOT, Run, clean_environment
+from support import ROOT, Run, clean_environment, records
 
 from hexr_instrument.cli import boot_directory
+from hexr_instrument.demo.providers import ProviderServer
 from hexr_instrument.demo.receiver import OtlpReceiver
 
 posix = pytest.mark.skipif(os.name == "nt", reason="paths and descriptors are those of POSIX")
@@ -737,3 +740,50 @@ def test_stock_opentelemetry_instrument_prints_a_call(distro: dict[str, str], ru
     done = run(command=command, bare=True, OTEL_TRACES_EXPORTER="console", **distro)
     assert done.returncode == 0, done.err
     assert done.out.count('"name": "chat gpt-4o"') == 1
+
+
+BEDROCK = """
+import sys
+import boto3
+assert not [each for each in sys.path if "pkgs" in each]
+boto3.client("s3")
+assert "hexr_instrument.hub" not in sys.modules and not [each for each in sys.path if "pkgs" in each]
+client = boto3.client("bedrock-runtime")
+said = client.converse(modelId="meta.llama3-70b-instruct-v1:0", messages=[{"role": "user", "content": [{"text": "hi"}]}])
+print(sorted(said["usage"]), "hexr_instrument.hub" in sys.modules)
+"""
+
+
+@pytest.mark.skipif(
+    any(importlib.util.find_spec(each) is None for each in ("boto3", "opentelemetry.sdk")), reason="needs boto3"
+)
+def test_a_library_of_many_services_is_recorded_from_its_first_use_for_a_model(
+    providers: ProviderServer, tmp_path: Path
+) -> None:
+    """An injected program that stores files imports nothing of ours; its first client of Bedrock reaches the image."""
+    site, app, image = Path(sysconfig.get_path("purelib")), tmp_path / "app", tmp_path / "hexr"
+    own = {"boto3", "botocore", "s3transfer", "jmespath", "dateutil", "python_dateutil", "six", "urllib3"}
+    for folder in (app, image / "pkgs", image / "boot"):
+        folder.mkdir(parents=True)
+    for each in site.iterdir():
+        if each.suffix in {"", ".py", ".dist-info", ".so"} and each.name != "__pycache__":
+            name = each.name.partition("-")[0].removesuffix(".py")
+            (app if name in own else image / "pkgs").joinpath(each.name).symlink_to(each)
+    package = image / "pkgs" / "hexr_instrument"
+    package.unlink(missing_ok=True)
+    package.symlink_to(ROOT / "hexr_instrument")
+    shutil.copy(ROOT / "sitecustomize" / "sitecustomize.py", image / "boot")
+    (image / ".hexr-injected").touch()
+    subprocess.run([sys.executable, "-m", "venv", "--without-pip", tmp_path / "env"], check=True)
+    for path in (image, image / "pkgs", image / "boot", image / "boot" / "sitecustomize.py"):
+        path.chmod(0o755)
+    environ = {
+        **clean_environment(HEXR_DEBUG="1", HEXR_STORE=str(tmp_path / "store")),
+        **providers.environment(),
+        "PYTHONPATH": os.pathsep.join(map(str, (image / "boot", app))),
+    }
+    command = [tmp_path / "env" / "bin" / "python", "-c", BEDROCK]
+    done = subprocess.run(command, env=environ, capture_output=True, text=True, timeout=120)
+    assert (done.returncode, done.stderr) == (0, "")
+    assert done.stdout == "['inputTokens', 'outputTokens', 'totalTokens'] True\n"
+    assert [each["provider"] for each in records(tmp_path / "store")] == ["aws.bedrock"]

@@ -190,6 +190,64 @@ def test_a_record_that_cannot_be_encoded_costs_itself_only(
     assert len(backend.spans) == 6
 
 
+def test_a_channel_that_somebody_closes_loses_nothing(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """GRPC's own hooks of a fork close every channel: what is sent then waits, and goes over a new one."""
+    monkeypatch.setattr(guard, "faults", {})
+    with OtlpReceiver(http=False, grpc=True) as backend, delivering(monkeypatch, tmp_path, backend) as append:
+        append(1)
+        assert append.worker.flush(20)
+        append.worker._exporter._sinks[0].exporter._channel.close()
+        append(1)
+        assert not append.worker.flush(20)
+        assert append.worker.flush(20)
+        assert len({span.span_id for span in backend.wait(spans=2)}) == 2
+    assert (guard.faults, reasons(tmp_path)) == ({}, {})
+
+
+def test_calls_wait_while_the_headers_are_such_that_no_request_can_be_made(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A header in another alphabet, which HTTP cannot send: the calls are kept, and the screen says what is wrong."""
+    monkeypatch.setattr(guard, "faults", {})
+    headers = {"OTEL_EXPORTER_OTLP_HEADERS": "x-team=%E4%B8%AD"}
+    with OtlpReceiver() as backend:
+        with delivering(monkeypatch, tmp_path, backend, **headers) as append:
+            append(3)
+            assert not append.worker.flush(20)
+        (segment,) = (tmp_path / "journal").glob("*.jsonl")
+        assert len(segment.read_text().splitlines()) == 1 + 3
+        assert (backend.requests, guard.faults, reasons(tmp_path)) == ([], {}, {})
+        found, _ = doctor.delivery.telemetry(Config.from_env(), os.environ, quick=False).findings
+        assert (found.level, "cannot be asked" in found.text) == ("problem", True)
+
+
+def test_a_backend_that_answers_in_another_language_has_taken_the_calls(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """`OK` instead of an empty message, as small receivers say: delivered, and no fault of ours."""
+    monkeypatch.setattr(guard, "faults", {})
+
+    class Plain(http.server.BaseHTTPRequestHandler):
+        def do_POST(self) -> None:
+            self.rfile.read(int(self.headers["content-length"]))
+            self.send_response(200)
+            self.send_header("content-length", "2")
+            self.end_headers()
+            self.wfile.write(b"OK")
+
+        def log_message(self, *args: Any) -> None:
+            """Says nothing."""
+
+    with OtlpReceiver() as backend, http.server.HTTPServer(("127.0.0.1", 0), Plain) as plain:
+        threading.Thread(target=plain.serve_forever, daemon=True).start()
+        where = {"OTEL_EXPORTER_OTLP_ENDPOINT": f"http://127.0.0.1:{plain.server_port}"}
+        with delivering(monkeypatch, tmp_path, backend, **where) as append:
+            append(3)
+            assert append.worker.flush(20)
+        plain.shutdown()
+    assert (guard.faults, reasons(tmp_path)) == ({}, {})
+
+
 def test_what_waits_is_bounded_in_size(backend: OtlpReceiver, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """With the backend down, the oldest segments give way, and their calls are counted."""
     from hexr_instrument import worker

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import http.server
 import json
 import os
 import socket
 import subprocess
 import sys
+import threading
 import time
 from datetime import date, timedelta
 from pathlib import Path
@@ -24,7 +26,7 @@ from hexr_instrument.demo.receiver import OtlpReceiver
 from hexr_instrument.endpoints import Endpoint
 from hexr_instrument.owed import Origin, Owed
 from hexr_instrument.report import doctor
-from hexr_instrument.report.doctor import delivery, frameworks, probe, sdks
+from hexr_instrument.report.doctor import delivery, frameworks, probe, sdks, wires
 from hexr_instrument.store import Store
 
 CALL = """
@@ -176,6 +178,51 @@ def test_a_framework_is_named_with_what_becomes_of_it(
     assert words in finding.text
 
 
+@pytest.mark.parametrize(
+    ("source", "level", "words"),
+    [
+        (
+            "class JSONRPCDispatcher:\n    def send_raw_request(self, method, params): ...",
+            "ok",
+            "carries who asks (1 m",
+        ),
+        ("x = 1", "note", "left alone: JSONRPCDispatcher.send_raw_request: this version"),
+        ("raise ImportError('no libssl')", "note", "cannot be imported: ImportError: no libssl"),
+    ],
+    ids=["there", "nothing there", "import fails"],
+)
+def test_a_wire_is_named_with_what_becomes_of_it(
+    source: str, level: str, words: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """An installed library of a wire carries who asks, or is left alone, with the reason; no call is lost by that."""
+    monkeypatch.setattr(wires, "WIRES", [each for each in wires.WIRES if each.name == "mcp client"])
+    monkeypatch.setattr(wires, "version_of", lambda package: "2.0")
+    (tmp_path / "mcp" / "shared").mkdir(parents=True)
+    for folder in (tmp_path / "mcp", tmp_path / "mcp" / "shared"):
+        (folder / "__init__.py").write_text("")
+    (tmp_path / "mcp" / "shared" / "jsonrpc_dispatcher.py").write_text(source)
+    environ = clean_environment(PYTHONPATH=str(tmp_path))
+    section = wires.carried(Config.from_env(environ), environ, quick=False)
+    (finding,) = section.findings
+    assert (finding.level, bool(section.data["mcp"]["patched"])) == (level, level == "ok")
+    assert f"mcp 2.0: {words}" in finding.text
+    assert bool(section.data["mcp"]["left"]) is (level == "note")
+
+
+def test_http_clients_are_wires_only_where_a_host_is_told(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Without HEXR_PROPAGATE they are left alone, and the screen says why; with it each is patched."""
+    monkeypatch.setattr(wires, "WIRES", [each for each in wires.WIRES if each.name == "urllib3"])
+    environ = clean_environment()
+    section = wires.carried(Config.from_env(environ), environ, quick=False)
+    (finding,) = section.findings
+    assert finding.level == "note"
+    assert "left alone, as HEXR_PROPAGATE names no host" in finding.text
+    environ = clean_environment(HEXR_PROPAGATE="all")
+    section = wires.carried(Config.from_env(environ), environ, quick=False)
+    (finding,) = section.findings
+    assert (finding.level, section.data["urllib3"]["patched"]) == ("ok", 1)
+
+
 def test_the_working_directory_is_not_imported(tmp_path: Path) -> None:
     """A `random.py` or an `openai.py` beside the user is not executed by a look at the SDKs."""
     for name in ("random", "openai", "json"):
@@ -225,6 +272,27 @@ def test_an_endpoint_that_says_no_is_a_problem(receiver: OtlpReceiver, status: i
     finding, _ = delivery.telemetry(Config.from_env(environ), environ, quick=False).findings
     assert finding.level == "problem"
     assert f"HTTP {status}" in finding.text
+
+
+def test_a_web_page_is_no_endpoint() -> None:
+    """A port where something else answers everything with a page: what is sent there is taken, and lost."""
+
+    class Page(http.server.BaseHTTPRequestHandler):
+        def do_POST(self) -> None:
+            self.send_response(200)
+            self.send_header("content-type", "text/html")
+            self.end_headers()
+            self.wfile.write(b"<!doctype html><title>Log in</title>")
+
+        def log_message(self, *args: Any) -> None:
+            """Says nothing."""
+
+    with http.server.HTTPServer(("127.0.0.1", 0), Page) as page:
+        threading.Thread(target=page.serve_forever, daemon=True).start()
+        taken, said = probe.ask(Endpoint(f"http://127.0.0.1:{page.server_port}/v1/traces"), "traces", "http/protobuf")
+        page.shutdown()
+    assert not taken
+    assert "web page" in said
 
 
 def test_http_endpoints_are_really_asked(receiver: OtlpReceiver) -> None:
@@ -293,6 +361,7 @@ def test_quick_asks_nobody(receiver: OtlpReceiver, tmp_path: Path) -> None:
     assert (status, receiver.requests) == (0, [])
     assert data["sections"]["telemetry"]["endpoints"][0]["answers"] is None
     assert data["sections"]["sdks"]["openai"]["recorded"] is None
+    assert data["sections"]["wires"]["urllib3"]["patched"] in (None, 0)
 
 
 # -- the store

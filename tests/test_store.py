@@ -34,6 +34,13 @@ def test_a_store_that_was_never_written_is_empty_and_is_not_made(store: Store) -
     assert not store.directory.exists()
 
 
+def test_calls_one_by_one_have_the_columns_that_are_asked_for_or_none(store: Store) -> None:
+    """Row and facet alone, or with what is named."""
+    store.ingest(segment(store, "1-1-a", line(1), line(2)))
+    assert [len(each) for each in store.each()] == [2, 2]
+    assert [each[2:] for each in store.each(Filter(), "cost", "duration")] == [(USD // 100, 10**9)] * 2
+
+
 def test_every_field_of_a_line_comes_back(store: Store) -> None:
     """A record is what the journal line said."""
     fields = {

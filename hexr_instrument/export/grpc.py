@@ -102,6 +102,9 @@ class _Once:
         except grpc.RpcError as error:
             self._sink.note(_answer(error))
             raise _Refused from None
+        except ValueError:  # no request was made: somebody has closed the channel, or a header is no metadata
+            self._sink.note(Answer("later", grpc.StatusCode.UNAVAILABLE.name))
+            raise _Refused from None
         self._sink.note(Answer("taken", rejected=_rejected(response)))
         return response
 

@@ -14,6 +14,7 @@ from importlib.metadata import entry_points
 from typing import Any
 
 import requests
+from google.protobuf.message import DecodeError
 from opentelemetry.exporter.otlp.proto.http.trace_exporter import OTLPSpanExporter
 from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import ExportTraceServiceResponse
 from requests.adapters import BaseAdapter
@@ -76,7 +77,7 @@ class _Once(BaseAdapter):
         try:
             response = self._adapter.send(request, *args, **kwargs)
             body = response.content
-        except OSError as error:  # what requests raises
+        except (OSError, ValueError) as error:  # what requests raises; a header that no request can have
             self._sink.note(Answer("later", f"no connection: {type(error).__name__}"))
             raise _Unreachable from None
         self._sink.note(_answer(response.status_code, response.headers, body))
@@ -90,7 +91,7 @@ class _Once(BaseAdapter):
 
 def _answer(status: int, headers: Mapping[str, str], body: bytes) -> Answer:
     if status < 300:
-        return Answer("taken", rejected=guarded(_rejected, body) or 0)
+        return Answer("taken", rejected=_rejected(body))
     reason = f"HTTP {status}"
     if status == 413:
         return Answer("large", reason)
@@ -101,7 +102,10 @@ def _answer(status: int, headers: Mapping[str, str], body: bytes) -> Answer:
 
 def _rejected(body: bytes) -> int:
     """How many items were not taken; the answers of all signals say it in the same field."""
-    return ExportTraceServiceResponse.FromString(body).partial_success.rejected_spans
+    try:
+        return ExportTraceServiceResponse.FromString(body).partial_success.rejected_spans
+    except DecodeError:  # some backends say `OK`, or `{}`
+        return 0
 
 
 def _seconds(retry_after: str) -> float:

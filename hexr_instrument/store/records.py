@@ -81,7 +81,7 @@ def _read(
 ) -> list[Record]:
     names = (*VALUE_COLUMNS, "repriced")
     there = columns(connection)
-    chosen = ", ".join(f"calls.{name}" if name in there else "NULL" for name in names)
+    chosen = ", ".join(["calls.rowid", "facet", *(f"calls.{name}" if name in there else "NULL" for name in names)])
     rows = connection.execute(
         f"SELECT calls.id, facet, run, service, segments.prices, {chosen} FROM {calls}"  # noqa: S608
         f" segments ON segments.id = segment WHERE {condition}",
@@ -97,13 +97,13 @@ def amounts(connection: sqlite3.Connection, only: Filter, *names: str) -> Iterat
     """One tuple for each call, in no order: its rowid, its facet, then the columns of these names; see `Store.each`."""
     facets = facets_of(connection, only)
     there = columns(connection)
-    chosen = ", ".join(f"calls.{name}" if name in there else "NULL" for name in names)
+    chosen = ", ".join(["calls.rowid", "facet", *(f"calls.{name}" if name in there else "NULL" for name in names)])
     if only == Filter():
         source, values = "calls NOT INDEXED", list[Any]()
     else:
         condition, values = _condition(connection, facets, only)
         source = f"calls JOIN segments ON segments.id = segment WHERE {condition}"
-    rows = connection.execute(f"SELECT calls.rowid, facet, {chosen} FROM {source}", values)  # noqa: S608
+    rows = connection.execute(f"SELECT {chosen} FROM {source}", values)  # noqa: S608
     for number, facet, *rest in rows:
         if facet in facets:
             yield (number, facets[facet], *rest)

@@ -18,7 +18,7 @@ from ...config import Config, is_true, on_python_path
 from ...names import package_version
 from ...store import Store, StoreError
 from .. import emit, plain, styled
-from . import delivery, frameworks, sdks
+from . import delivery, frameworks, sdks, wires
 from .section import Section
 
 NAME = "doctor"
@@ -28,8 +28,8 @@ STALE = 90
 EXIT_TROUBLE = 1
 _EPILOG = """\
 Changes nothing, sends nothing but an empty export request, and starts one
-interpreter for each installed SDK and agent framework, to see what becomes of it
-in a recorded program.
+interpreter for each installed SDK, agent framework and wire to other processes,
+to see what becomes of it in a recorded program.
 
 marks: ok; -- worth knowing; !! loses calls, or will
 
@@ -112,6 +112,7 @@ def examine(store: Store, environ: Mapping[str, str], *, quick: bool) -> Iterato
     yield _program(config, environ)
     yield sdks.recorded(config, environ, quick=quick)
     yield frameworks.followed(config, environ, quick=quick)
+    yield wires.carried(config, environ, quick=quick)
     yield _changes(config)
     yield delivery.series(delivery.telemetry(config, environ, quick=quick), store, config)
     yield delivery.kept(store, config)

@@ -11,6 +11,15 @@ SECONDS = 5.0
 """How long an endpoint may take to answer."""
 _SERVICES = {"traces": "trace.v1.TraceService", "metrics": "metrics.v1.MetricsService", "logs": "logs.v1.LogsService"}
 
+_WHY = {
+    401: "its headers are refused",
+    403: "its headers are refused",
+    404: "no OTLP at this path",
+    429: "too many requests; calls wait until it takes them",
+    503: "not now; calls wait until it takes them",
+}
+"""What a status of HTTP means for calls."""
+
 
 def ask(endpoint: Endpoint, signal: str, protocol: str, timeout: float = SECONDS) -> tuple[bool, str]:
     """Whether the endpoint takes export requests, and what it said in a few words that hold no credential.
@@ -61,10 +70,11 @@ def _http(endpoint: Endpoint, timeout: float) -> tuple[bool, str]:
     if 300 <= answer.status_code < 400:
         elsewhere = shown(answer.headers.get("location", ""))
         return False, f"HTTP {answer.status_code}: redirects to {elsewhere}, which is never followed"
-    why = {401: "its headers are refused", 403: "its headers are refused", 404: "no OTLP at this path"}
     if answer.status_code >= 400:
-        words = why.get(answer.status_code)
+        words = _WHY.get(answer.status_code)
         return False, f"HTTP {answer.status_code}{f': {words}' if words else ''}"
+    if answer.content.lstrip()[:1] == b"<" and "html" in answer.headers.get("content-type", ""):
+        return False, "answers with a web page: no OTLP there, and whatever it takes is lost"
     return True, "answers"
 
 

@@ -13,6 +13,7 @@ from ... import boot, redact
 from ...call import Framework, Provider
 from ...config import Config
 from ...providers import PROVIDERS
+from ...wires import Wire
 from .section import Finding, Section
 
 PATIENCE = 60.0
@@ -63,8 +64,8 @@ def version_of(package: str) -> str | None:
         return None
 
 
-def child(tables: Sequence[Provider | Framework], environ: Mapping[str, str]) -> subprocess.Popen[str]:
-    """An interpreter under the boot file that imports one SDK or framework; see `hexr_instrument/imported.py`."""
+def child(tables: Sequence[Provider | Framework | Wire], environ: Mapping[str, str]) -> subprocess.Popen[str]:
+    """An interpreter under the boot file that imports one SDK, framework or wire; see `hexr_instrument/imported.py`."""
     # `-c` puts the working directory first on sys.path: nothing may be imported from there.
     code = "import sys; sys.path[:1] == [''] and sys.path.pop(0); from hexr_instrument import imported; "
     code += "imported.main(*sys.argv[1:])"
