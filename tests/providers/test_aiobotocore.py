@@ -19,7 +19,9 @@ LLAMA = {"modelId": "meta.llama3-70b-instruct-v1:0", "body": json.dumps({"prompt
 
 
 @pytest.mark.odd("a body that nobody reads does not say why the answer ended")
-@pytest.mark.surface("aiobotocore", "converse, converse_stream, invoke_model and its stream, embeddings")
+@pytest.mark.surface("aiobotocore", "converse, converse_stream", "async")
+@pytest.mark.surface("aiobotocore", "invoke_model and its stream", "async")
+@pytest.mark.surface("aiobotocore", "embeddings", "async")
 def test_awaited_calls_are_one_record_each(run: Run, providers: ProviderServer) -> None:
     """Whole, streamed, closed, embedded, read in pieces and unread, with errors; the program sees no difference."""
     program = (

@@ -67,8 +67,9 @@ def _priced(done: Done) -> None:
     assert all(call["cost_status"] == "priced" and call["cost"] > 0 for call in done.calls), done.calls
 
 
-@pytest.mark.surface("litellm", "completion")
-@pytest.mark.surface("litellm", "embedding")
+@pytest.mark.surface("litellm", "completion", "sync", "async")
+@pytest.mark.surface("litellm", "completion stream", "sync", "async")
+@pytest.mark.surface("litellm", "embedding", "sync", "async")
 def test_each_route_is_one_record(run: Run, providers: ProviderServer) -> None:
     """Six vendors, two of them through another SDK: sync, async, streamed, embedded; one priced record each."""
     done = alike(run, providers, CHATS, lambda: None)
@@ -180,7 +181,8 @@ for model in ("openai/gpt-4o", "groq/llama-3.1-8b-instant", "anthropic/claude-so
 )
 
 
-@pytest.mark.surface("litellm", "responses")
+@pytest.mark.surface("litellm", "responses", "sync", "async")
+@pytest.mark.surface("litellm", "responses stream", "sync", "async")
 def test_responses_are_one_record(run: Run, providers: ProviderServer) -> None:
     """OpenAI's own route and those that LiteLLM makes of chats: sync, async, streamed."""
     pytest.importorskip("litellm.responses.main")

@@ -145,9 +145,11 @@ WARM = ("chat", None, 30, "unpriced")
 PARTIAL = ("chat", None, None, "partial")
 
 
-@pytest.mark.surface("ollama", "chat")
-@pytest.mark.surface("ollama", "generate")
-@pytest.mark.surface("ollama", "embed")
+@pytest.mark.surface("ollama", "chat", "sync", "async")
+@pytest.mark.surface("ollama", "chat stream", "sync", "async")
+@pytest.mark.surface("ollama", "generate", "sync", "async")
+@pytest.mark.surface("ollama", "generate stream", "sync", "async")
+@pytest.mark.surface("ollama", "embed", "sync", "async")
 def test_every_way_to_ask_ollama_is_recorded_and_unchanged(ask: Run, ollama: OllamaServer) -> None:
     """Clients, the module's functions, streams, errors: the same output and bytes, one record for each answer."""
     done = alike(ask, ollama, PROGRAM, lambda: None)  # type: ignore[arg-type]
@@ -196,7 +198,7 @@ if hasattr(ollama, "systemone"):
     assert _spent(done.calls) in ([WARM], [WARM, ("chat", 70, 10, "unpriced")])
 
 
-@pytest.mark.surface("ollama", "chat")
+@pytest.mark.surface("ollama", "hexr_llm", "sync", "async")
 def test_an_ollama_clients_handles_and_the_direct_call(ask: Run, ollama: OllamaServer) -> None:
     """Handles are the SDK's own kind on the same transport; the direct call needs no key, and sends one if it has it."""
     done = ask(HANDLES)

@@ -60,7 +60,8 @@ except Exception as error:
 )
 
 
-@pytest.mark.surface("google-cloud-aiplatform", "generate_content")
+@pytest.mark.surface("google-cloud-aiplatform", "generate_content", "sync", "async")
+@pytest.mark.surface("google-cloud-aiplatform", "generate_content stream", "sync", "async")
 def test_grpc(run: Run) -> None:
     """Sync, async, streamed, in a chat, left and refused: one record for each request, priced by thoughts, too."""
 

@@ -185,9 +185,9 @@ def _spent(calls: list[dict[str, Any]]) -> list[tuple[Any, ...]]:
     return [(call["model"], *(call.get("usage", {}).get(name) for name in names)) for call in calls]
 
 
-@pytest.mark.surface("xai-sdk", "chat")
-@pytest.mark.surface("xai-sdk", "chat streamed")
-@pytest.mark.surface("xai-sdk", "chat deferred")
+@pytest.mark.surface("xai-sdk", "chat", "sync", "async")
+@pytest.mark.surface("xai-sdk", "chat streamed", "sync", "async")
+@pytest.mark.surface("xai-sdk", "chat deferred", "sync", "async")
 def test_every_way_to_ask_grok_is_recorded_and_unchanged(ask: Run, grok: tuple[Chat, str]) -> None:
     """Samples, batches, parsed, deferred, streams, errors, sync and async: same output and messages, one record each."""
     bare = ask(PROGRAM, bare=True, HEXR_DISABLED="1")
