@@ -241,6 +241,11 @@ def any_set(*names: str) -> bool:
     return any(os.environ.get(name) for name in names)
 
 
+def value_of(name: str) -> str | None:
+    """A variable's value, None where it is empty: for a direct call's key and URL that the SDK does not look for itself."""
+    return os.environ.get(name) or None
+
+
 def is_true(name: str) -> bool:
     """Whether a variable says yes."""
     return os.environ.get(name, "").strip().lower() in ("1", "true", "yes", "on")

@@ -15,7 +15,7 @@ from typing import Any
 
 from . import pricing
 from .call import USD, Direct, Provider, Question, Response, Usage
-from .config import any_set, is_true, snapshot
+from .config import any_set, is_true, snapshot, value_of
 from .context import LIMIT, Change, Entered
 from .guard import guarded
 from .providers import PROVIDERS
@@ -75,17 +75,19 @@ class Asked:
         self.wire = direct.format
         self.stream = stream
         client = _client(self.table, direct, base_url, api_key, twin=twin)
-        path = _path(direct, stream=stream, twin=twin)
-        self.method: Any = client
-        for step in path.split("."):
+        self.method: Any = client if direct.reach is None else partial(direct.reach, client)
+        for step in () if direct.reach is not None else _path(direct, stream=stream, twin=twin).split("."):
             self.method = getattr(self.method, step)
         if twin and direct.threads:
             self.method = partial(asyncio.to_thread, self.method)
         if self.wire.ask is None:
             raise HexrError(f"provider {provider!r} has no direct call")
         self.arguments = self.wire.ask(Question(model, tuple(messages), system, stream, options))
+        if not direct.client:
+            self.arguments |= direct.options(base_url) | ({} if api_key is None else direct.key(api_key))
         self.clock = time.perf_counter_ns()
-        self.served_by = guarded(_served_by, client, self.table) or provider
+        said = None if direct.serves is None else guarded(direct.serves, self.arguments)
+        self.served_by = said or guarded(_served_by, client, self.table) or provider
 
     def response(self, payload: Any, text: str, raw: Any) -> LLMResponse:
         """The answer with its usage and cost."""
@@ -106,6 +108,11 @@ class Asked:
         """The stream in what the method returned."""
         direct = self.table.direct
         return raw[direct.stream_part] if direct is not None and direct.stream_part is not None else raw
+
+    def read(self, returned: Any) -> Any:
+        """What the SDK has returned, or a chunk of it, as the format reads it."""
+        read = None if self.table.direct is None else self.table.direct.read
+        return returned if read is None else guarded(read, returned)
 
     def text(self, payload: Any) -> str:
         """The text of a payload or a chunk."""
@@ -153,6 +160,13 @@ def _client(table: Provider, direct: Direct, base_url: str | None, api_key: str 
             ) from None
         raise
     key = api_key
+    if direct.endpoint is not None:
+        key = key or next((said for name in direct.keys if (said := value_of(name))), None)
+        base_url = base_url or value_of(direct.endpoint)
+        if base_url is None:
+            raise HexrError(f"no endpoint for provider {table.name!r}: set {direct.endpoint}, or pass base_url=")
+    if not direct.client:
+        return module
     if key is None and direct.keys and not any_set(*direct.keys) and not (direct.keyless and is_true(direct.keyless)):
         if base_url is None:
             raise HexrError(f"no key for provider {table.name!r}: set {direct.keys[0]}, or pass api_key=")
@@ -166,7 +180,9 @@ def _client(table: Provider, direct: Direct, base_url: str | None, api_key: str 
         snapshot(*_ENVIRONMENTS, *(each.partition("_")[0] for each in direct.keys)),
     )
     if name not in cache:
-        kind, _, inner = (direct.aclient if twin else direct.client).partition(".")
+        where, _, named = (direct.aclient if twin else direct.client).rpartition(":")
+        kind, _, inner = named.partition(".")
+        module = importlib.import_module(where) if where else module
         options = direct.options(base_url)
         if not hasattr(module, kind):  # an older major, which has it at its root
             module = importlib.import_module(direct.module.partition(".")[0])
@@ -293,6 +309,7 @@ class _Folded:
 
     def take(self, chunk: Any) -> str:
         self._chunks.append(chunk)
+        chunk = self._asked.read(chunk)
         plain = chunk.model_dump(warnings=False) if hasattr(chunk, "model_dump") else chunk
         self._payload = guarded(self._asked.wire.fold, self._payload, plain)
         piece = self._asked.text(plain)

@@ -91,7 +91,8 @@ class HexrLLM:
         What calls a known SDK inside is recorded there, once.
 
         `hexr_llm(provider=, model=, prompt=, ...)` makes one call with the provider's own SDK (`openai`, `anthropic`,
-        `google`, or any OpenAI-compatible endpoint by `base_url=`).
+        `google`, `bedrock`, `mistral`, `litellm`, ...: what is recorded and chats), or with OpenAI's at any
+        OpenAI-compatible endpoint by `base_url=`.
 
         Example:
             ```python
@@ -123,7 +124,8 @@ class HexrLLM:
             raw = question.method(**question.arguments)
         if question.stream:
             return LLMStream(question, raw)
-        return question.response(raw, question.text(raw), raw)
+        said = question.read(raw)
+        return question.response(said, question.text(said), raw)
 
     @overload
     async def aio(
@@ -177,7 +179,8 @@ class HexrLLM:
             raw = await made if inspect.isawaitable(made) else made
         if question.stream:
             return AsyncLLMStream(question, raw)
-        return question.response(raw, question.text(raw), raw)
+        said = question.read(raw)
+        return question.response(said, question.text(said), raw)
 
     def __repr__(self) -> str:
         """Its public name."""

@@ -157,7 +157,8 @@ class Direct:
     module: str
     client: str
     aclient: str
-    """Names in `module` of the sync and the async client class (for one class with both: the path to the twin)."""
+    """Names in `module` of the sync and the async client class (for one class with both: the path to the twin; behind a
+    colon where its module is another one; empty where the methods are functions of the module)."""
     method: str
     """Dotted path from the client to the method, such as `chat.completions.create`."""
     stream_method: str | None
@@ -182,6 +183,14 @@ class Direct:
     """The key of the result under which the stream is, where the result is not the stream."""
     threads: bool = False
     """Whether the SDK has no asynchronous client: its method and its stream then wait in a thread."""
+    endpoint: str | None = None
+    """The variable that its users keep the base URL in, where the SDK itself reads neither this one nor the key's."""
+    reach: Callable[..., Any] | None = None
+    """(client, **arguments) -> what the SDK returns, where it takes messages as objects of its own alone."""
+    read: Callable[[Any], Any] | None = None
+    """What it has returned, or one chunk of it -> what the format reads, where that is something else."""
+    serves: Callable[[Mapping[str, Any]], str | None] | None = None
+    """Arguments -> who serves it, where these say it."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -6,4 +6,4 @@ from dataclasses import replace
 
 from . import chat
 
-CHAT = replace(chat.CHAT, name="ai21_chat", usage_request=None, usage_only=None, ask=None, answer=None)
+CHAT = replace(chat.CHAT, name="ai21_chat", usage_request=None, usage_only=None, ask=chat.ask_plainly)

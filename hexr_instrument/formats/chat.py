@@ -142,6 +142,11 @@ def ask(question: Question) -> dict[str, Any]:
     return asked | dict(question.options)
 
 
+def ask_plainly(question: Question) -> dict[str, Any]:
+    """The same for a host whose streams have usage without being asked."""
+    return {name: value for name, value in ask(question).items() if name != "stream_options"}
+
+
 def answer(payload: Any) -> str:
     """The text of a completion's or a chunk's first choice."""
     return text(payload, "choices", 0, "message", "content") or text(payload, "choices", 0, "delta", "content") or ""

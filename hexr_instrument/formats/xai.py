@@ -9,7 +9,7 @@ from dataclasses import replace
 from typing import Any
 
 from ..call import number, pick, sequence, text
-from .chat import CHAT
+from .chat import CHAT, ask_plainly
 
 _ROLES = {1: "user", 2: "assistant", 3: "system", 4: "function", 5: "tool", 6: "developer"}
 _REASONS = {1: "length", 2: "length", 3: "stop", 4: "tool_calls", 5: "time_limit"}
@@ -118,4 +118,4 @@ def _usage(proto: Any) -> dict[str, Any] | None:
     }
 
 
-XAI = replace(CHAT, name="xai", usage_request=None, usage_only=None, ask=None, answer=None)
+XAI = replace(CHAT, name="xai", usage_request=None, usage_only=None, ask=ask_plainly)

@@ -6,7 +6,8 @@ import re
 from collections.abc import Mapping
 from typing import Any
 
-from ..call import text
+from ..call import Direct, text
+from ..formats.litellm import CHAT
 from . import hosts
 
 _NAMES = {
@@ -60,3 +61,20 @@ def served(asked: Mapping[str, Any]) -> tuple[str, str | None, str | None, int |
     host, port = hosts.address(text(asked, "base_url") or text(asked, "api_base"))
     provider = hosts.provider_of(host, port, _NAMES.get(named, named))
     return provider, _ROUTES.sub("", model, count=1) or None, host, port
+
+
+DIRECT = Direct(
+    module="litellm",
+    client="",
+    aclient="",
+    method="completion",
+    stream_method=None,
+    format=CHAT,
+    keys=(),
+    keyless=None,
+    package="litellm",
+    options=lambda base_url: {"api_base": base_url} if base_url else {},
+    amethod="acompletion",
+    serves=lambda asked: served(dict(asked))[0],
+)
+"""Its functions are the methods; the name of the model says who serves it."""

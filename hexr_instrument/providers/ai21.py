@@ -1,15 +1,13 @@
-"""AI21's SDK: chat completions, of its own host and, by clients of their own, of three clouds.
-
-It takes messages as objects of its own alone: there is no direct call.
-"""
+"""AI21's SDK: chat completions, of its own host and, by clients of their own, of three clouds."""
 
 from __future__ import annotations
 
 import copy
+import sys
 from collections.abc import Mapping
 from typing import Any
 
-from ..call import Outcome, Provider, Request, Target, pick, text
+from ..call import Direct, Outcome, Provider, Request, Target, pick, text
 from ..formats.ai21 import CHAT
 from . import hosts
 
@@ -64,6 +62,26 @@ def _copied(value: Any, client: Any, made: Any) -> Any:
     return part
 
 
+def _said(client: Any, /, messages: list[dict[str, Any]], **asked: Any) -> Any:
+    """A chat; its SDK takes messages as objects of its own."""
+    message: Any = sys.modules["ai21.models.chat"].ChatMessage
+    return client.chat.completions.create(messages=[message(**each) for each in messages], **asked)
+
+
+_DIRECT = Direct(
+    module="ai21",
+    client="AI21Client",
+    aclient="AsyncAI21Client",
+    method="chat.completions.create",
+    stream_method=None,
+    format=CHAT,
+    keys=("AI21_API_KEY",),
+    keyless=None,
+    package="ai21",
+    options=lambda base_url: {"api_host": base_url} if base_url else {},
+    reach=_said,
+)
+
 AI21, AI21_ASYNC = (
     Provider(
         name=name,
@@ -74,9 +92,10 @@ AI21, AI21_ASYNC = (
         owner=_owner,
         handle=_handle,
         clients=tuple(f"ai21.http_client.{client}" for client in _CLIENTS),
+        direct=direct,
     )
-    for name, module, kind, drive in (
-        ("ai21", "chat_completions", "ChatCompletions", "call"),
-        ("ai21.async", "async_chat_completions", "AsyncChatCompletions", "acall"),
+    for name, module, kind, drive, direct in (
+        ("ai21", "chat_completions", "ChatCompletions", "call", _DIRECT),
+        ("ai21.async", "async_chat_completions", "AsyncChatCompletions", "acall", None),
     )
 )

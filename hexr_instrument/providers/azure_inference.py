@@ -7,13 +7,15 @@ it. A stream is read by its own `__next__`, which stops at `[DONE]` and leaves t
 from __future__ import annotations
 
 import copy
+import sys
 from collections.abc import Mapping
 from typing import Any
 
-from ..call import Format, Outcome, Provider, Request, Target, mapping, parsed, pick, sequence, text
+from ..call import Direct, Format, Outcome, Provider, Request, Target, mapping, pick, text
 from ..formats.chat import CHAT
 from ..formats.embeddings import EMBEDDINGS
 from . import hosts
+from ._azure import asked_of, plain
 
 _NAME = "azure.ai.inference"
 _METHODS: dict[str, Format] = {
@@ -21,10 +23,6 @@ _METHODS: dict[str, Format] = {
     "EmbeddingsClient.embed": EMBEDDINGS,
     "ImageEmbeddingsClient.embed": EMBEDDINGS,
 }
-_DEFAULTS = (
-    *("model", "temperature", "top_p", "max_tokens", "frequency_penalty", "presence_penalty", "seed", "stop", "tools"),
-    *("dimensions", "encoding_format", "model_extras"),
-)
 
 
 def _provider(url: str | None, host: str | None, port: int | None) -> str:
@@ -34,38 +32,9 @@ def _provider(url: str | None, host: str | None, port: int | None) -> str:
     return hosts.provider_of(host, port, _NAME)
 
 
-def _asked(client: Any, args: tuple[Any, ...], kwargs: Mapping[str, Any]) -> dict[Any, Any]:
-    """The body as the SDK makes it: given whole, or of arguments and the client's defaults, with `model_extras` over all."""
-    body = args[0] if args else kwargs.get("body")
-    if type(body) is bytes:
-        return mapping(parsed(body))
-    if body is not None:
-        return mapping(_data(body))
-    said = {name: value for name, value in kwargs.items() if value is not None}
-    usual = {name: value for name in _DEFAULTS if (value := getattr(client, f"_{name}", None)) is not None}
-    output = said.pop("response_format", None)
-    shape = output if type(output) is str else "json_schema"
-    given = getattr(client, "_internal_response_format", None) if output is None else {"type": shape}
-    asked = {**usual, **said, "response_format": _data(given)}
-    return {**asked, **mapping(asked.pop("model_extras", None))}
-
-
-def _data(value: Any) -> Any:
-    """A model's own JSON, or the value itself."""
-    return getattr(value, "_data", value)
-
-
-def _plain(value: Any) -> Any:
-    """Models, also those inside, as the JSON that they become."""
-    value = _data(value)
-    if type(value) is list:
-        return [_plain(each) for each in sequence(value)]
-    return {name: _plain(each) for name, each in mapping(value).items()} if type(value) is dict else value
-
-
 def _request(client: Any, args: tuple[Any, ...], kwargs: Mapping[str, Any], target: str) -> Request:
     wire = _METHODS[target]
-    asked = _asked(client, args, kwargs)
+    asked = asked_of(client, args, kwargs)
     url = text(client, "_config", "endpoint")
     host, port = hosts.address(url)
     return Request(
@@ -77,8 +46,8 @@ def _request(client: Any, args: tuple[Any, ...], kwargs: Mapping[str, Any], targ
         port=port,
         stream=wire is CHAT and asked.get("stream") is True,
         parameters=wire.request(asked),
-        body=lambda: _plain(asked),
-        chunk=_plain,
+        body=lambda: plain(asked),
+        chunk=plain,
     )
 
 
@@ -88,13 +57,40 @@ def _outcome(result: Any) -> Outcome:
         return Outcome(steps=result)
     data = mapping(pick(result, "_data"))
     return Outcome(
-        payload=_plain(data) if "choices" in data else data or None
+        payload=plain(data) if "choices" in data else data or None
     )  # vectors are long, and stay where they are
 
 
 def _owner(client: Any) -> Any:
     return client
 
+
+def _said(client: Any, /, *, stream_options: Any = None, **asked: Any) -> Any:
+    """A chat; what its SDK has no argument for goes into `model_extras`."""
+    return client.complete(**asked, **({"model_extras": {"stream_options": stream_options}} if stream_options else {}))
+
+
+def _key(key: str) -> dict[str, Any]:
+    kind: Any = sys.modules["azure.core.credentials"].AzureKeyCredential
+    return {"credential": kind(key)}
+
+
+_DIRECT = Direct(
+    module="azure.ai.inference",
+    client="ChatCompletionsClient",
+    aclient="azure.ai.inference.aio:ChatCompletionsClient",
+    method="complete",
+    stream_method=None,
+    format=CHAT,
+    keys=("AZURE_AI_CHAT_KEY",),
+    keyless=None,
+    package="azure-ai-inference",
+    options=lambda base_url: {"endpoint": base_url},
+    key=_key,
+    endpoint="AZURE_AI_CHAT_ENDPOINT",
+    reach=_said,
+    read=plain,
+)
 
 AZURE_INFERENCE = tuple(
     Provider(
@@ -111,9 +107,10 @@ AZURE_INFERENCE = tuple(
         owner=_owner,
         handle=copy.copy,
         clients=("ChatCompletionsClient", "EmbeddingsClient", "ImageEmbeddingsClient"),
+        direct=direct,
     )
-    for name, module, drive, stream in (
-        (_NAME, "azure.ai.inference._patch", "", "_models.StreamingChatCompletions"),
-        (f"{_NAME} aio", "azure.ai.inference.aio._patch", "a", "_models.AsyncStreamingChatCompletions"),
+    for name, module, drive, stream, direct in (
+        (_NAME, "azure.ai.inference._patch", "", "_models.StreamingChatCompletions", _DIRECT),
+        (f"{_NAME} aio", "azure.ai.inference.aio._patch", "a", "_models.AsyncStreamingChatCompletions", None),
     )
 )

@@ -9,9 +9,9 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from ..call import Format, Outcome, Provider, Request, Target, pick
+from ..call import Direct, Format, Outcome, Provider, Request, Target, pick
 from ..formats import litellm
-from ._litellm import served
+from ._litellm import DIRECT, served
 
 _FORMATS: dict[str, Format] = {
     "completion": litellm.CHAT,
@@ -70,8 +70,8 @@ def _itself(client: Any) -> Any:
     return client
 
 
-def _table(name: str, module: str, *targets: Target) -> Provider:
-    return Provider(name, module, targets, _request, _outcome, owner=_itself, handle=_itself, clients=())
+def _table(name: str, module: str, *targets: Target, direct: Direct | None = None) -> Provider:
+    return Provider(name, module, targets, _request, _outcome, owner=_itself, handle=_itself, clients=(), direct=direct)
 
 
 def _function(name: str, *, optional: bool = False) -> tuple[Target, Target]:
@@ -99,6 +99,7 @@ LITELLM = (
         Target("atext_completion", "acall", within="original_function", optional=True),
         *_steps("CustomStreamWrapper"),
         Target("CustomStreamWrapper.aclose", "ashut", optional=True),
+        direct=DIRECT,
     ),
     _table("litellm-responses", "litellm.responses.main", *_function("responses")),
     _table(

@@ -6,10 +6,11 @@ The SDK traces each of them by itself, too: where a call is recorded, its span i
 from __future__ import annotations
 
 import copy
+import sys
 from collections.abc import Mapping
 from typing import Any
 
-from ..call import Outcome, Provider, Request, Target, pick, sequence, text
+from ..call import Direct, Outcome, Provider, Request, Target, pick, sequence, text
 from ..formats import xai
 from ..formats.xai import XAI
 
@@ -60,6 +61,35 @@ def _handle(client: Any) -> Any:
     return made
 
 
+def _said(client: Any, /, messages: list[dict[str, Any]], *, stream: bool = False, **asked: Any) -> Any:
+    """A chat; its SDK takes messages as protobuf's, made by a function for each role."""
+    words: Any = sys.modules["xai_sdk.chat"]
+    told = [getattr(words, each["role"])(each["content"]) for each in messages]
+    chat = client.chat.create(messages=told, **asked)
+    return chat.stream() if stream else chat.sample()
+
+
+def _read(returned: Any) -> Any:
+    return _chunk(returned) if type(returned) is tuple else _outcome(returned).payload
+
+
+_DIRECT = Direct(
+    module="xai_sdk",
+    client="Client",
+    aclient="AsyncClient",
+    method="chat.create",
+    stream_method=None,
+    format=XAI,
+    keys=("XAI_API_KEY",),
+    keyless=None,
+    package="xai-sdk",
+    options=lambda base_url: {"api_host": base_url} if base_url else {},
+    served="x_ai",
+    reach=_said,
+    read=_read,
+)
+
+
 def _table(kind: str) -> Provider:
     drive = "a" if kind == "aio" else ""
     targets = [Target(f"Chat.{name}", f"{drive}call", optional=True) for name in _WHOLE]
@@ -77,6 +107,7 @@ def _table(kind: str) -> Provider:
         owner=_owner,
         handle=_handle,
         clients=("Client",),
+        direct=_DIRECT if kind == "sync" else None,
     )
 
 

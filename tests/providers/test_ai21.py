@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 
 import pytest
-from providers.vendor import VendorServer, spent
+from providers.vendor import DIRECT, VendorServer, direct, spent
 from providers.voyage_ai21_server import AI21Handler
 from support import Done, Run, alike
 
@@ -76,7 +76,7 @@ def ai21() -> Iterator[VendorServer]:
 @pytest.fixture
 def ask(run: Run, ai21: VendorServer) -> Callable[..., Done]:
     """Runs a program against it."""
-    return lambda source, **more: run(source, AI21_TEST_URL=ai21.url, AI21_API_KEY="k", **more)
+    return lambda source, **more: run(source, **{"AI21_TEST_URL": ai21.url, "AI21_API_KEY": "k"} | more)
 
 
 @pytest.mark.surface("ai21", "chat", "sync", "async")
@@ -104,3 +104,12 @@ def test_a_registered_client_carries_its_role(ask: Run) -> None:
     done = ask(HANDLES)
     assert done.returncode == 0, done.err
     assert [call.get("role") for call in done.calls] == ["writer", None]
+
+
+@pytest.mark.surface("ai21", "hexr_llm", "sync", "async")
+def test_the_direct_call(ask: Run) -> None:
+    """One line asks in each way, with messages made the SDK's own; without a key it says which one is missing."""
+    done = ask(DIRECT + 'import os; asked(provider="ai21", model="jamba-large", base_url=os.environ["AI21_TEST_URL"])')
+    assert len(direct(done, "ai21", (50, 30), None)) == 4
+    done = ask(DIRECT + 'asked(provider="ai21", model="jamba-large")', AI21_API_KEY="")
+    assert "no key for provider 'ai21': set AI21_API_KEY, or pass api_key=" in done.err

@@ -6,7 +6,7 @@ import json
 from types import SimpleNamespace
 
 import pytest
-from providers.vendor import spent
+from providers.vendor import DIRECT, direct, spent
 from support import Run, alike
 
 from hexr_instrument.demo.providers import ProviderServer
@@ -228,3 +228,13 @@ def test_the_endpoint_says_who_serves(endpoint: str | None, provider: str) -> No
     client = SimpleNamespace(_config=SimpleNamespace(endpoint=endpoint))
     request = AZURE_INFERENCE[0].request(client, (), {"messages": []}, "ChatCompletionsClient.complete")
     assert request is not None and request.provider == provider
+
+
+@pytest.mark.surface("azure-ai-inference", "hexr_llm", "sync", "async")
+def test_the_direct_call(run: Run, providers: ProviderServer) -> None:
+    """Endpoint and key from the variables of the SDK's samples, or given; without an endpoint it says so."""
+    ask = DIRECT + 'asked(provider="azure.ai.inference", model="gpt-4o")'
+    here = {"AZURE_AI_CHAT_ENDPOINT": providers.environment()["OPENAI_BASE_URL"], "AZURE_AI_CHAT_KEY": "k"}
+    direct(run(ask, **here), "azure.ai.inference", (50, 400), True)
+    done = run(ask, AZURE_AI_CHAT_KEY="k")
+    assert "no endpoint for provider 'azure.ai.inference': set AZURE_AI_CHAT_ENDPOINT, or pass base_url=" in done.err

@@ -7,6 +7,7 @@ from collections import Counter
 from typing import Any
 
 import pytest
+from providers.vendor import DIRECT, direct
 from support import Done, Run, alike
 
 from hexr_instrument.demo.providers import ProviderServer
@@ -253,3 +254,12 @@ def test_an_answer_without_usage_is_no_usage(run: Run, providers: ProviderServer
     done = run(START + "print(len(list(completion(messages=ASK, stream=True, **of('deepseek/deepseek-chat')))))")
     assert done.returncode == 0, done.err
     assert [call["cost_status"] for call in done.calls] == ["no_usage"]
+
+
+@pytest.mark.surface("litellm", "hexr_llm", "sync", "async")
+def test_the_direct_call(run: Run) -> None:
+    """The front of the model's name says who serves it, and so what it costs."""
+    url = 'base_url=os.environ["OPENAI_BASE_URL"].removesuffix("/v1"), api_key="k"'
+    done = run(START + DIRECT + f'asked(provider="litellm", model="anthropic/claude-sonnet-4-5", {url})')
+    calls = direct(done, "anthropic", (50, 400), True)
+    assert {call["provider"] for call in calls} == {"anthropic"}

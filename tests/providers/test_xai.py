@@ -10,6 +10,7 @@ from typing import Any
 
 import grpc
 import pytest
+from providers.vendor import DIRECT, direct
 from support import Done, Run
 from xai_sdk.proto import chat_pb2, chat_pb2_grpc, deferred_pb2, usage_pb2
 
@@ -288,3 +289,12 @@ asyncio.run(main())
 
 def _reason(said: list[dict[str, Any]]) -> dict[str, Any]:
     return {name: said[0][name] for name in ("finish_reason",) if name in said[0]}
+
+
+@pytest.mark.surface("xai-sdk", "hexr_llm", "sync", "async")
+def test_the_direct_call(ask: Run) -> None:
+    """One line asks in each way, with messages made the SDK's own."""
+    done = ask(
+        DIRECT + 'import os; asked(provider="xai", model="grok-4", base_url=os.environ["XAI_HOST"], api_key="k")'
+    )
+    direct(done, "x_ai", (100, 70), True)

@@ -7,6 +7,8 @@ import threading
 from types import TracebackType
 from typing import Any
 
+from support import Done
+
 from hexr_instrument.demo.loopback import LoopbackHandler, LoopbackServer
 from hexr_instrument.demo.providers import Received
 
@@ -123,3 +125,42 @@ class VendorHandler(LoopbackHandler):
         """One piece of a body in chunks."""
         self.wfile.write(b"%x\r\n%s\r\n" % (len(text.encode()), text.encode()))
         self.wfile.flush()
+
+
+DIRECT = """
+import asyncio
+from hexr import hexr_llm
+
+
+def said(answer):
+    usage = answer.usage
+    cost = answer.cost_usd
+    return len(answer.text.split()) > 2, answer.provider, usage and (usage.input, usage.output), cost and cost > 0
+
+
+def asked(**ask):
+    ask |= dict(prompt="Do cats purr?", system="Be brief.")
+    print(said(hexr_llm(**ask, role="writer", temperature=0.5)))
+    stream = hexr_llm(**ask, stream=True)
+    print(len(list(stream)) > 1, said(stream.response))
+
+    async def main():
+        print(said(await hexr_llm.aio(**ask, role="editor")))
+        stream = await hexr_llm.aio(**ask, stream=True)
+        print(len([piece async for piece in stream]) > 1, said(stream.response))
+
+    asyncio.run(main())
+
+
+"""
+"""`asked(provider=, model=, ...)`: a direct call in its four ways; prints whether it has words, provider, tokens, and whether it has a cost."""
+
+
+def direct(done: Done, provider: str, tokens: tuple[int, int], cost: bool | None) -> list[dict[str, Any]]:
+    """The records of such a program, which has printed the same answer in each way."""
+    assert done.returncode == 0, done.err
+    said = (True, provider, tokens, cost)
+    assert done.out.splitlines() == [str(said), f"True {said}"] * 2
+    assert [call.get("role") for call in done.calls] == ["writer", None, "editor", None]
+    assert [bool(call.get("stream")) for call in done.calls] == [False, True, False, True]
+    return done.calls
