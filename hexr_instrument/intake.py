@@ -6,7 +6,7 @@ import threading
 import time
 from pathlib import Path
 
-from . import outbox
+from . import forks, outbox
 from .config import Config
 from .guard import say
 from .journal import Journal
@@ -40,8 +40,8 @@ class Intake:
         from .store import Store, StoreError  # noqa: PLC0415  (sqlite3 is loaded in this thread, when it is needed)
 
         segment = self._journal.segment
-        if segment is None or self._refused or segment.size == self._taken:
-            return
+        if segment is None or self._refused or forks.database.spoiled or segment.size == self._taken:
+            return  # where it is spoiled, another process takes in what this one leaves
         if not self._config.exports and segment.size - self._taken < INGEST_BYTES:
             return
         size = segment.size
