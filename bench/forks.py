@@ -8,6 +8,7 @@ failed, if a call is missing or twice in the store, or if the endpoint got one s
 
 import argparse
 import collections
+import faulthandler
 import json
 import os
 import signal
@@ -32,15 +33,27 @@ def program(forks: int, threads: int) -> int:
 
     warnings.simplefilter("ignore", DeprecationWarning)  # Python's own, of any fork beside threads
 
-    def ask(role: str, number: int) -> None:
-        with httpx.Client(transport=httpx.MockTransport(handle)) as http, hexr_role(role):
-            client = openai.OpenAI(api_key="k", base_url="http://forks/v1", max_retries=0, http_client=http)
-            client.chat.completions.create(model="gpt-4o", messages=[{"role": "user", "content": str(number)}])
+    def asker():
+        """Asks by a client of its own: a connection is no child's, and before Python 3.12 `client.chat` takes a lock
+        that all clients share, which hangs a child without us just as well."""
+        http = httpx.Client(transport=httpx.MockTransport(handle))
+        made = openai.OpenAI(api_key="k", base_url="http://forks/v1", max_retries=0, http_client=http)
+        create = made.chat.completions.create
 
-    ask("first", 1)
+        def ask(role: str, number: int) -> None:
+            with hexr_role(role):
+                create(model="gpt-4o", messages=[{"role": "user", "content": str(number)}])
+
+        return ask
+
+    faulthandler.register(signal.SIGALRM, chain=True)  # a child that hangs says where
+    asker()("first", 1)
     stop, made = threading.Event(), [0] * threads
+    ready = threading.Barrier(threads + 1)
 
     def busy(mine: int) -> None:
+        ask = asker()
+        ready.wait()
         while not stop.is_set():
             ask("busy", 1)
             made[mine] += 1
@@ -48,12 +61,13 @@ def program(forks: int, threads: int) -> int:
     running = [threading.Thread(target=busy, args=(each,)) for each in range(threads)]
     for each in running:
         each.start()
+    ready.wait()
     ways, slowest = collections.Counter(), 0.0
     for number in range(1, forks + 1):
         pid = os.fork()
         if pid == 0:
             signal.alarm(HUNG)
-            ask(f"child {number}", number)
+            asker()(f"child {number}", number)
             if number % 2:
                 os._exit(0)
             sys.exit(0)

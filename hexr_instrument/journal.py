@@ -25,6 +25,8 @@ except ImportError:  # Windows has no flock; there, segments are taken in by age
 from . import health, private
 from .guard import say
 
+ROTATE_BYTES = 4 << 20
+"""Size at which a segment gives way to a new one."""
 MEMORY_LIMIT = 8192
 """Records that wait in memory where no directory can be written."""
 _encode = json.JSONEncoder(separators=(",", ":"), default=str).encode
@@ -118,6 +120,11 @@ class Journal:
     def segment(self) -> Segment | None:
         """The segment that this process writes, or None before its first record."""
         return self._segment
+
+    @property
+    def full(self) -> bool:
+        """Whether that segment is to give way to a new one."""
+        return self._segment is not None and self._segment.size >= ROTATE_BYTES
 
     def append(self, record: dict[str, Any]) -> int:
         """Keeps one record and returns the segment's size in bytes; 0 if it is kept in memory only."""

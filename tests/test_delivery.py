@@ -196,7 +196,7 @@ def test_a_channel_that_somebody_closes_loses_nothing(tmp_path: Path, monkeypatc
     with OtlpReceiver(http=False, grpc=True) as backend, delivering(monkeypatch, tmp_path, backend) as append:
         append(1)
         assert append.worker.flush(20)
-        append.worker._exporter._sinks[0].exporter._channel.close()
+        append.worker._delivery._exporter._sinks[0].exporter._channel.close()
         append(1)
         assert not append.worker.flush(20)
         assert append.worker.flush(20)
@@ -250,24 +250,24 @@ def test_a_backend_that_answers_in_another_language_has_taken_the_calls(
 
 def test_what_waits_is_bounded_in_size(backend: OtlpReceiver, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """With the backend down, the oldest segments give way, and their calls are counted."""
-    from hexr_instrument import worker
+    from hexr_instrument import journal
 
     backend.fail(503, times=None)
     monkeypatch.setattr(outbox, "WAITING_BYTES", 200_000)
-    monkeypatch.setattr(worker, "ROTATE_BYTES", 50_000)
+    monkeypatch.setattr(journal, "ROTATE_BYTES", 50_000)
     with delivering(monkeypatch, tmp_path, backend) as append:
         total = 0
         while ("dropped", "more than 0 MiB waited") not in reasons(tmp_path):
             append(200)
             total += 200
-            append.worker._retry_at = append.worker._orphans_at = 0.0
+            append.worker._delivery.retry_at = append.worker._delivery.orphans_at = 0.0
             append.worker._wake.put(None)
             assert total < 50_000
         backend.recover()
-        append.worker._not_before = 0.0
+        append.worker._delivery.not_before = 0.0
         directory, destination = append.journal.directory, Config.from_env().destination
         while not append.worker.flush(10) or any(outbox.closed(directory, destination)):
-            append.worker._orphans_at = 0.0  # a slow machine may not come to all of it within an exit's budget
+            append.worker._delivery.orphans_at = 0.0  # a slow machine may not come to all of it within an exit's budget
     dropped = reasons(tmp_path)["dropped", "more than 0 MiB waited"]
     assert len({span.span_id for span in backend.spans}) + dropped == total
 
@@ -323,7 +323,7 @@ def test_kept_calls_of_an_endpoint_that_is_gone_stay_in_the_store(
         assert ended is not None
         ended.close()
         os.utime(ended.path, (time.time() - 49 * 3600,) * 2)
-        append.worker._look_after(deliver=False)
+        append.worker._delivery.look_after(deliver=False)
     assert not ended.path.exists()
     assert sum(row.calls for row in Store(tmp_path).costs(by=("model",))) == 1
 
@@ -356,7 +356,7 @@ def test_processes_share_one_exit_budget(run: Run, receiver: OtlpReceiver) -> No
     """Where one has waited in vain, those that end after it leave their calls at once; an answer ends that."""
     receiver.hang()
     where = receiver.environment()
-    source = CALL + "call()\nwhile not hub.recorder().worker._begun: time.sleep(0.01)"
+    source = CALL + "call()\nwhile not hub.recorder().worker._delivery.begun: time.sleep(0.01)"
     source = "from hexr_instrument import hub\nimport time\n" + source
     run(source, HEXR_EXIT_TIMEOUT="1", **where)
     (noted,) = (run(source, HEXR_EXIT_TIMEOUT="1000", **where).store / "journal").glob("*.hangs")
@@ -449,13 +449,13 @@ def test_a_failing_backend_is_asked_less_and_less(
         append(1)
         pauses = []
         for _ in range(7):
-            worker._retry_at = 0.0
+            worker._delivery.retry_at = 0.0
             own.run(worker._cycle)
-            pauses.append(worker._retry_at - time.monotonic())
+            pauses.append(worker._delivery.retry_at - time.monotonic())
         receiver.recover()
-        worker._retry_at = 0.0
+        worker._delivery.retry_at = 0.0
         own.run(worker._cycle)
-        assert (worker._retry_at, worker._failures) == (0.0, 0)
+        assert (worker._delivery.retry_at, worker._delivery.failures) == (0.0, 0)
         worker._thread = None
     for pause, expected in zip(pauses, (5, 10, 20, 40, 60, 60, 60), strict=True):
         assert 0.7 * expected < pause <= 1.2 * expected

@@ -2,19 +2,22 @@
 
 from __future__ import annotations
 
+import itertools
 import json
 import os
 import signal
 import sqlite3
 import stat
 import tempfile
+import threading
 import time
+from contextlib import closing
 from pathlib import Path
 
 import pytest
 from stores import HEADER, ids, line, python, segment
 
-from hexr_instrument.store import Store, StoreError, StoreUnwritableError
+from hexr_instrument.store import Store, StoreError, StoreUnwritableError, file
 
 
 @pytest.fixture
@@ -89,6 +92,78 @@ def test_killed_writers_lose_nothing_that_was_written(store: Store) -> None:
 
 
 # -- the file
+
+
+@pytest.mark.skipif(not hasattr(os, "fork"), reason="needs fork")
+@pytest.mark.filterwarnings("ignore:.*multi-threaded:DeprecationWarning")
+def test_a_child_of_a_process_that_uses_the_store_leaves_it_alone(store: Store) -> None:
+    """SQLite would hang in the child, or damage the file: an error at once; after the use, a fork is as any other."""
+    store.ingest(segment(store, "1-1-a", line(1)))
+
+    def fork() -> int:
+        """How a child ends that uses the store."""
+        pid = os.fork()
+        if pid == 0:
+            signal.alarm(60)
+            try:
+                os._exit(len(store.calls()))
+            except StoreError as error:
+                os._exit(100 + ("forked" in str(error)))
+        return os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1])
+
+    inside, over = threading.Event(), threading.Event()
+
+    def hold() -> None:
+        with file.writing(store.path) as connection:
+            connection.execute("BEGIN IMMEDIATE")
+            inside.set()
+            over.wait()
+
+    holder = threading.Thread(target=hold)
+    holder.start()
+    inside.wait()
+    assert fork() == 101
+    over.set()
+    holder.join()
+    assert fork() == 1
+
+
+@pytest.mark.skipif(not hasattr(os, "fork"), reason="needs fork")
+@pytest.mark.filterwarnings("ignore:.*multi-threaded:DeprecationWarning")
+def test_forks_beside_a_thread_that_takes_calls_in_damage_nothing(store: Store) -> None:
+    """Every child ends; what it took in is there, once, and what it could not is still in the journal."""
+    stop = threading.Event()
+
+    def busy() -> None:
+        for number in itertools.count(1):
+            if stop.is_set():
+                break
+            store.ingest(segment(store, f"{number}-1-a", *(line(number * 10 + each) for each in range(10))))
+
+    threads = [threading.Thread(target=busy)]
+    for each in threads:
+        each.start()
+    taken = 0
+    for number in range(20):
+        path = segment(store, f"{10**6 + number}-2-a", line(10**9 + number))
+        if (pid := os.fork()) == 0:
+            signal.alarm(60)
+            try:
+                store.ingest(path)
+                os._exit(0)
+            except StoreError:
+                os._exit(1)
+        status = os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1])
+        assert status in (0, 1)
+        taken += status == 0
+    stop.set()
+    for each in threads:
+        each.join()
+    assert sum(int(each.id, 16) >= 10**9 for each in store.calls(10**6)) == taken
+    store.ingest_all()
+    assert sum(int(each.id, 16) >= 10**9 for each in store.calls(10**6)) == 20
+    with closing(sqlite3.connect(store.path)) as connection:
+        assert connection.execute("PRAGMA integrity_check").fetchone() == ("ok",)
 
 
 def test_the_store_is_private_whatever_the_umask(store: Store) -> None:

@@ -13,7 +13,7 @@ try:
 except ImportError:  # Windows: no promise that two processes may make a store at the same moment
     fcntl = None
 
-from .. import private
+from .. import forks, private
 from .lines import MISMATCH, TOKEN_FIELDS, Facet
 
 DATABASE = "hexr.db"
@@ -119,8 +119,14 @@ def writing(path: Path) -> Generator[sqlite3.Connection, None, None]:
 
     Raises:
         StoreUnwritableError: the store is read-only, full, busy, or of a newer version.
-        StoreError: the store is damaged, or not ours.
+        StoreError: the store is damaged, or not ours, or this process cannot use it since its fork.
     """
+    with _gate(path), _writing(path) as connection:
+        yield connection
+
+
+@contextlib.contextmanager
+def _writing(path: Path) -> Generator[sqlite3.Connection, None, None]:
     connection = None
     try:
         check(path)
@@ -150,8 +156,14 @@ def reading(path: Path) -> Generator[sqlite3.Connection | None, None, None]:
     """A connection that sees one state of the store and changes nothing, or None if nothing was ever stored.
 
     Raises:
-        StoreError: the store is damaged, or not ours, or cannot be read.
+        StoreError: the store is damaged, or not ours, or cannot be read, or this process cannot use it since its fork.
     """
+    with _gate(path), _reading(path) as connection:
+        yield connection
+
+
+@contextlib.contextmanager
+def _reading(path: Path) -> Generator[sqlite3.Connection | None, None, None]:
     connection = None
     try:
         if check(path) and os.path.lexists(path):
@@ -168,6 +180,14 @@ def reading(path: Path) -> Generator[sqlite3.Connection | None, None, None]:
     finally:
         if connection is not None:
             connection.close()
+
+
+def _gate(path: Path) -> forks.Gate:
+    if forks.database.spoiled:
+        raise StoreUnwritableError(
+            f"{path} was in use when this process was forked, and SQLite cannot be used here since; another process can"
+        )
+    return forks.database
 
 
 def check(path: Path) -> bool:

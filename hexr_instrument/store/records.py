@@ -81,7 +81,7 @@ def _read(
 ) -> list[Record]:
     names = (*VALUE_COLUMNS, "repriced")
     there = columns(connection)
-    chosen = ", ".join(["calls.rowid", "facet", *(f"calls.{name}" if name in there else "NULL" for name in names)])
+    chosen = ", ".join(f"calls.{name}" if name in there else "NULL" for name in names)
     rows = connection.execute(
         f"SELECT calls.id, facet, run, service, segments.prices, {chosen} FROM {calls}"  # noqa: S608
         f" segments ON segments.id = segment WHERE {condition}",
