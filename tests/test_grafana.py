@@ -78,6 +78,24 @@ def test_the_panels_that_are_asked_for_first_come_first() -> None:
     assert DASHBOARD["uid"] == "hexr-llm-costs"
 
 
+def test_no_panel_lies_beyond_the_grid_and_each_chart_says_whose_its_lines_are() -> None:
+    """24 columns, none over another; what has several series has a legend, what may be empty says what that means."""
+    taken: set[tuple[int, int]] = set()
+    for each in DASHBOARD["panels"]:
+        at = each["gridPos"]
+        cells = {(at["x"] + x, at["y"] + y) for x in range(at["w"]) for y in range(at["h"])}
+        assert at["x"] + at["w"] <= 24, each["title"]
+        assert not taken & cells, each["title"]
+        taken |= cells
+        if each["type"] in {"timeseries", "piechart"}:
+            assert each["options"]["legend"]["showLegend"], each["title"]
+        if each["type"] != "row" and "from traces" in each["title"]:
+            assert each["fieldConfig"]["defaults"]["noValue"] == "no Tempo"
+    rows = {y for _, y in taken}
+    empty = [y for y in rows if len([x for x, at in taken if at == y]) < 24]
+    assert empty == []
+
+
 @pytest.mark.shown
 def test_every_query_is_promql() -> None:
     """In both styles of metric names."""
@@ -118,7 +136,7 @@ def test_the_dashboard_is_what_the_script_makes() -> None:
 
 @pytest.mark.shown
 def test_an_agent_leads_to_its_traces_in_explore() -> None:
-    """The link is one that Grafana 11 takes: panes of JSON, percent-encoded, also with an agent of a strange name."""
+    """The link is one that Grafana takes: panes of JSON, percent-encoded, also with an agent of a strange name."""
     links = [
         item["value"][0]["url"]
         for each in panels()
@@ -386,6 +404,7 @@ def test_fifty_short_processes_are_counted_in_full(tmp_path: Path, run: Any, rec
 
 
 @pytest.mark.shown
+@pytest.mark.filterwarnings("ignore:Prefer using dashboardv2:DeprecationWarning")  # this one imports into every Grafana
 def test_the_file_is_one_of_the_pinned_grafana() -> None:
     """Read by the types of its schema and written again, it is the same: nothing in it that this Grafana does not know."""
     encoder = pytest.importorskip("grafana_foundation_sdk.cog.encoder", reason="`make grafana` runs this")
@@ -393,3 +412,4 @@ def test_the_file_is_one_of_the_pinned_grafana() -> None:
 
     again = json.loads(encoder.JSONEncoder().encode(Dashboard.from_json(DASHBOARD)))
     assert again == DASHBOARD
+    assert DASHBOARD["schemaVersion"] == Dashboard().schema_version
