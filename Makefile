@@ -37,7 +37,7 @@ pictures: ## write the README's pictures from the demo's calls, in headless Chro
 	$(PY) -m pip install -q --group page && $(PY) scripts/make_pictures.py
 grafana: ## the dashboard's queries on a real Prometheus (installs Debian's where there is none)
 	command -v prometheus >/dev/null || apt-get install -y -q --no-install-recommends prometheus
-	$(PY) -m pip install -q --group grafana && $(PY) -m pytest -q -n 2 tests/test_grafana.py tests/test_alerts.py tests/test_stack.py tests/test_fleet.py
+	$(PY) -m pip install -q --group grafana && $(PY) -m pytest -q -n 2 tests/test_grafana.py tests/test_alerts.py tests/test_stack.py tests/test_fleet.py tests/test_history.py
 panels: ## draw the dashboard with Grafana's own components, into build/panels (needs node, Debian's prometheus and chromium)
 	command -v prometheus >/dev/null || apt-get install -y -q --no-install-recommends prometheus
 	command -v chromium >/dev/null || apt-get install -y -q --no-install-recommends chromium fonts-dejavu-core

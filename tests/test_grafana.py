@@ -10,20 +10,18 @@ import shutil
 import socket
 import subprocess
 import sys
-import time
 import urllib.parse
 import urllib.request
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
+from scraped import DASHBOARD, Prometheus, concrete, panels, queries
 from support import ROOT, clean_environment
 
 from hexr_instrument import costs, names
 from hexr_instrument.report import grafana
 
-DASHBOARD = json.loads((grafana.FILES / "dashboards/hexr-llm-costs.json").read_text())
 SEED = (
     "Token usage over time",
     "Cost per tenant",
@@ -40,26 +38,6 @@ def write(directory: Path, *options: str) -> tuple[int, str]:
     grafana.add_arguments(parser)
     out = io.StringIO()
     return grafana.run(parser.parse_args([str(directory), *options]), out), out.getvalue()
-
-
-def panels() -> Iterator[dict[str, Any]]:
-    """Every panel that is no row."""
-    for each in DASHBOARD["panels"]:
-        if each["type"] == "row":
-            yield from each["panels"]
-        else:
-            yield each
-
-
-def queries() -> list[tuple[str, str]]:
-    """Title and PromQL of every query of a panel."""
-    return [(each["title"], target["expr"]) for each in panels() for target in each["targets"] if "expr" in target]
-
-
-def concrete(query: str) -> str:
-    """A query as Grafana sends it, with nothing filtered."""
-    query = query.replace("$__rate_interval", "1m").replace("$__range", "1h").replace("$__interval", "1h")
-    return re.sub(r"\$\{\w+:regex\}", ".*", query)
 
 
 def test_the_panels_that_are_asked_for_first_come_first() -> None:
@@ -205,43 +183,6 @@ for line in sys.stdin:
     work()
     print("again", flush=True)
 """
-
-
-class Prometheus:
-    """Debian's, scraping one program every second (or none)."""
-
-    def __init__(self, folder: Path, port: int | None = None) -> None:
-        with socket.socket() as probe:
-            probe.bind(("127.0.0.1", 0))
-            self.port = probe.getsockname()[1]
-        config = folder / "prometheus.yaml"
-        target = "[]" if port is None else f"[{{targets: ['127.0.0.1:{port}']}}]"
-        config.write_text(
-            f"global: {{scrape_interval: 1s}}\nscrape_configs: [{{job_name: crew, static_configs: {target}}}]\n"
-        )
-        self.process = subprocess.Popen(
-            ["prometheus", f"--config.file={config}", f"--storage.tsdb.path={folder / 'tsdb'}",
-             f"--web.listen-address=127.0.0.1:{self.port}"],
-            stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL,
-        )  # fmt: skip
-
-    def ask(self, query: str) -> list[dict[str, Any]]:
-        """The series of an instant query."""
-        asked = urllib.parse.urlencode({"query": query})
-        with urllib.request.urlopen(f"http://127.0.0.1:{self.port}/api/v1/query?{asked}", timeout=10) as answer:
-            return json.load(answer)["data"]["result"]
-
-    def until(self, query: str, value: float) -> None:
-        """Waits until a query has one value."""
-        deadline = time.monotonic() + 60
-        while time.monotonic() < deadline:
-            try:
-                if any(float(each["value"][1]) == value for each in self.ask(query)):
-                    return
-            except OSError:  # it is not listening yet
-                pass
-            time.sleep(0.2)
-        raise AssertionError(f"{query} is never {value}")
 
 
 @pytest.mark.shown
