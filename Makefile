@@ -1,4 +1,4 @@
-.PHONY: help setup fmt check test matrix situations chaos fuzz soak forks company frameworks wires providers real-model page pictures grafana bench demo docs backends injected
+.PHONY: help setup fmt check test matrix situations chaos fuzz soak forks company frameworks wires providers real-model page pictures grafana panels bench demo docs backends injected
 PY := .venv-dev/bin/python
 
 help: ## list these verbs
@@ -39,7 +39,11 @@ pictures: ## write the README's pictures from the demo's calls, in headless Chro
 	$(PY) -m pip install -q --group page && $(PY) scripts/make_pictures.py
 grafana: ## the dashboard's queries on a real Prometheus (installs Debian's where there is none)
 	command -v prometheus >/dev/null || apt-get install -y -q --no-install-recommends prometheus
-	$(PY) -m pip install -q --group grafana && $(PY) -m pytest -q -n 2 tests/test_grafana.py tests/test_alerts.py tests/test_stack.py tests/test_fleet.py
+	$(PY) -m pip install -q --group grafana && $(PY) -m pytest -q -n 2 tests/test_grafana.py tests/test_alerts.py tests/test_stack.py tests/test_fleet.py tests/test_history.py
+panels: ## draw the dashboard with Grafana's own components, into build/panels (needs node, Debian's prometheus and chromium)
+	command -v prometheus >/dev/null || apt-get install -y -q --no-install-recommends prometheus
+	command -v chromium >/dev/null || apt-get install -y -q --no-install-recommends chromium fonts-dejavu-core
+	$(PY) -m pip install -q --group page --group grafana && $(PY) scripts/make_panels.py
 backends: ## our spans in a real Phoenix and a real MLflow, each in an environment of its own: the same cost
 	$(PY) scripts/backends.py
 injected: ## lock the libraries of the injected image, check deploy/, and try the image without a cluster

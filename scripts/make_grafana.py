@@ -28,7 +28,7 @@ from grafana_foundation_sdk.builders import (
 from grafana_foundation_sdk.cog.encoder import JSONEncoder
 from grafana_foundation_sdk.models import common as kinds
 from grafana_foundation_sdk.models import dashboard as models
-from grafana_foundation_sdk.models.piechart import PieChartType
+from grafana_foundation_sdk.models.piechart import PieChartLegendValues, PieChartType
 from grafana_foundation_sdk.models.tempo import MetricsQueryType, SearchTableType
 
 FILE = Path(__file__).resolve().parent.parent / "hexr_instrument/report/grafana/files/dashboards/hexr-llm-costs.json"
@@ -83,9 +83,9 @@ def grown(name: str, by: str, *labels: str, over: str = "$__range", offset: str 
     return f"{grouped}(({last} - ({before} or 0 * {last})) unless resets({inside}) > 0 or increase({inside}))"
 
 
-def stepped(name: str, by: str) -> str:
+def stepped(name: str, by: str, *labels: str) -> str:
     """How much a counter grew in each step of a chart: the bars add up to the figure above them."""
-    return grown(name, by, over="$__interval")
+    return grown(name, by, *labels, over="$__interval")
 
 
 def rate(name: str, by: str, *labels: str) -> str:
@@ -133,8 +133,54 @@ def variable(name: str, label: str) -> Any:
 
 def spans(query_: str, ref: str = "A", *, instant: bool = False) -> Any:
     """A TraceQL query; of metrics over time, or `instant`: of the whole range."""
-    made = tempo.TempoQuery().query(query_).query_type("traceql").ref_id(ref).datasource(TRACES)
+    made = tempo.Dataquery().query(query_).query_type("traceql").ref_id(ref).datasource(TRACES)
     return made.metrics_query_type(MetricsQueryType.INSTANT) if instant else made
+
+
+def legend(*calculated: str) -> common.VizLegendOptions:
+    """Which line is whose, below a chart; without it Grafana's builders show none. `calculated`: figures beside each name."""
+    shown = common.VizLegendOptions().display_mode(kinds.LegendDisplayMode.LIST).placement(kinds.LegendPlacement.BOTTOM)
+    return shown.show_legend(True).calcs(list(calculated))
+
+
+def lines(made: Any) -> Any:
+    """A chart of rates or quantiles: a program that calls once in a while has points, joined over an hour without calls."""
+    return (
+        made.legend(legend())
+        .tooltip(every())
+        .show_points(kinds.VisibilityMode.AUTO)
+        .point_size(4)
+        .span_nulls(3_600_000.0)
+        .min(0)
+    )
+
+
+def stacks(made: Any) -> Any:
+    """A chart of bars that add up."""
+    return (
+        made.legend(legend("sum"))
+        .tooltip(every())
+        .draw_style(kinds.GraphDrawStyle.BARS)
+        .fill_opacity(70)
+        .stacking(common.StackingConfig().mode(kinds.StackingMode.NORMAL).group("A"))
+    )
+
+
+def every() -> common.VizTooltipOptions:
+    """All series of a moment, the greatest first."""
+    return common.VizTooltipOptions().mode(kinds.TooltipDisplayMode.MULTI).sort(kinds.SortOrder.DESCENDING)
+
+
+def ring(title: str, about: str, asked: Any, unit: str) -> Any:
+    """A ring of models with their shares."""
+    shares = [PieChartLegendValues.VALUE, PieChartLegendValues.PERCENT]
+    table_ = piechart.PieChartLegendOptions().display_mode(kinds.LegendDisplayMode.TABLE)
+    return (
+        panel(piechart.Panel(), title, about, asked, unit=unit, width=6)
+        .pie_type(PieChartType.DONUT)
+        .reduce_options(common.ReduceDataOptions().calcs(["lastNotNull"]).values(False))
+        .legend(table_.placement(kinds.LegendPlacement.BOTTOM).show_legend(True).values(shares))
+    )
 
 
 def columns(*names: tuple[str, str]) -> Any:
@@ -174,7 +220,10 @@ def build() -> dashboard.Dashboard:
     yesterday = grown(COST, everyday, over="24h", offset=" offset 24h", earlier="48h")
     doubled = f"({today} > 2 * ({yesterday} or 0 * {today}))"
     read = f"({grown(CACHED, '')} or vector(0))"
-    exact = "The sum of hexr.llm.cost_usd over spans: exact where no span is sampled away; needs a Tempo. "
+    exact = (
+        "The sum of hexr.llm.cost_usd over spans: exact where no span is sampled away; needs a Tempo. Of all calls: the"
+        " filters above are of metrics. "
+    )
     one = (
         dashboard.Dashboard("LLM Costs")
         .uid(UID)
@@ -231,19 +280,17 @@ def build() -> dashboard.Dashboard:
             .graph_mode(kinds.BigValueGraphMode.NONE)
             .no_value("0")
         )
-    stacked = common.StackingConfig().mode(kinds.StackingMode.NORMAL).group("A")
     return (
         one.with_panel(
-            panel(
-                timeseries.Panel(),
-                "Token usage over time",
-                "Tokens of each bar's stretch of time, input and output; the bars add up to the figure above.",
-                query(stepped(TOKENS, "gen_ai_token_type"), "{{gen_ai_token_type}}").interval("1m"),
-                unit="short",
+            stacks(
+                panel(
+                    timeseries.Panel(),
+                    "Token usage over time",
+                    "Tokens of each bar's stretch of time, input and output; the bars add up to the figure above.",
+                    query(stepped(TOKENS, "gen_ai_token_type"), "{{gen_ai_token_type}}").interval("1m"),
+                    unit="short",
+                )
             )
-            .draw_style(kinds.GraphDrawStyle.BARS)
-            .fill_opacity(70)
-            .stacking(stacked)
         )
         .with_panel(
             panel(
@@ -257,40 +304,52 @@ def build() -> dashboard.Dashboard:
             .x_field("hexr_agent_tenant")
         )
         .with_panel(
-            panel(
-                piechart.Panel(),
+            ring(
                 "Model distribution by calls",
                 "Calls by the model that was asked for.",
                 query(grown(CALLS, "gen_ai_request_model"), "{{gen_ai_request_model}}", instant=True),
-                width=6,
-            ).pie_type(PieChartType.DONUT)
-        )
-        .with_panel(
-            panel(
-                piechart.Panel(),
-                "Model distribution by cost",
-                cents,
-                query(grown(COST, "gen_ai_request_model"), "{{gen_ai_request_model}}", instant=True),
-                unit="currencyUSD",
-                width=6,
-            ).pie_type(PieChartType.DONUT)
-        )
-        .with_panel(
-            panel(
-                timeseries.Panel(),
-                "Latency p50, p95, p99",
-                "From the start of a request to its last byte; interpolated between the buckets of the conventions.",
-                *percentiles,
-                unit="s",
+                "short",
             )
         )
         .with_panel(
-            panel(
-                timeseries.Panel(),
-                "Error rate by provider",
-                "Failed calls of all calls.",
-                query(f"{errors} / {rate(CALLS, 'gen_ai_provider_name')}", "{{gen_ai_provider_name}}"),
-                unit="percentunit",
+            ring(
+                "Model distribution by cost",
+                cents,
+                query(grown(COST, "gen_ai_request_model"), "{{gen_ai_request_model}}", instant=True),
+                "currencyUSD",
+            )
+        )
+        .with_panel(
+            lines(
+                panel(
+                    timeseries.Panel(),
+                    "Latency p50, p95, p99",
+                    "From the start of a request to its last byte; interpolated between the buckets of the conventions.",
+                    *percentiles,
+                    unit="s",
+                )
+            )
+        )
+        .with_panel(
+            lines(
+                panel(
+                    timeseries.Panel(),
+                    "Error rate by provider",
+                    "Failed calls of all calls.",
+                    query(f"{errors} / {rate(CALLS, 'gen_ai_provider_name')}", "{{gen_ai_provider_name}}"),
+                    unit="percentunit",
+                )
+            )
+        )
+        .with_panel(
+            stacks(
+                panel(
+                    timeseries.Panel(),
+                    "Cost over time by agent",
+                    "USD of each bar's stretch of time. " + cents,
+                    query(stepped(COST, "hexr_agent_name"), "{{hexr_agent_name}}").interval("1m"),
+                    unit="currencyUSD",
+                )
             )
         )
         .with_row(dashboard.Row("Who spent it"))
@@ -317,18 +376,6 @@ def build() -> dashboard.Dashboard:
             .sort_by([common.TableSortByFieldState().display_name("Cost").desc(True)])
             .override_by_name("Cost", [models.DynamicConfigValue(id_val="unit", value="currencyUSD")])
             .override_by_name("Agent", [models.DynamicConfigValue(id_val="links", value=[drill()])])
-        )
-        .with_panel(
-            panel(
-                timeseries.Panel(),
-                "Cost over time by agent",
-                "USD of each bar's stretch of time. " + cents,
-                query(stepped(COST, "hexr_agent_name"), "{{hexr_agent_name}}").interval("1m"),
-                unit="currencyUSD",
-            )
-            .draw_style(kinds.GraphDrawStyle.BARS)
-            .stacking(stacked)
-            .fill_opacity(70)
         )
         .with_panel(
             tabled(
@@ -364,6 +411,7 @@ def build() -> dashboard.Dashboard:
             )
             .orientation(kinds.VizOrientation.HORIZONTAL)
             .display_mode(kinds.BarGaugeDisplayMode.GRADIENT)
+            .name_placement(kinds.BarGaugeNamePlacement.TOP)
             .min(0)
             .max(1)
             .thresholds(
@@ -406,25 +454,31 @@ def build() -> dashboard.Dashboard:
             .no_value("no Tempo")
         )
         .with_panel(
-            panel(
-                timeseries.Panel(),
-                "Cost per tenant, exact, from traces",
-                exact + "Looks back a day unless Tempo's query_frontend.metrics.max_duration is raised.",
-                unit="currencyUSD",
-            )
-            .datasource(TRACES)
-            .with_target(
-                spans(
-                    "{ span.hexr.llm.cost_usd > 0 } | sum_over_time(span.hexr.llm.cost_usd) by (span.hexr.agent.tenant)"
+            stacks(
+                panel(
+                    timeseries.Panel(),
+                    "Cost per tenant, exact, from traces",
+                    exact + "Looks back a day unless Tempo's query_frontend.metrics.max_duration is raised.",
+                    unit="currencyUSD",
+                )
+                .datasource(TRACES)
+                .no_value("no Tempo")
+                .with_target(
+                    spans(
+                        "{ span.hexr.llm.cost_usd > 0 } | sum_over_time(span.hexr.llm.cost_usd) by (span.hexr.agent.tenant)"
+                    )
                 )
             )
-            .draw_style(kinds.GraphDrawStyle.BARS)
-            .fill_opacity(70)
-            .stacking(stacked)
         )
         .with_panel(
-            panel(table.Panel(), "Dearest calls", "Spans of more than a cent; a row leads to its trace.", width=12)
+            panel(
+                table.Panel(),
+                "Dearest calls, from traces",
+                "Spans of more than a cent, whatever the filters above say; a row leads to its trace.",
+                width=12,
+            )
             .datasource(TRACES)
+            .no_value("no Tempo")
             .with_target(
                 spans(
                     "{ span.hexr.llm.cost_usd > 0.01 } | select(span.hexr.agent.name, span.hexr.agent.role,"
@@ -463,25 +517,28 @@ def build() -> dashboard.Dashboard:
             .override_by_name("Error rate", [models.DynamicConfigValue(id_val="unit", value="percentunit")])
         )
         .with_panel(
-            panel(
-                timeseries.Panel(),
-                "Time to first chunk, p95",
-                "Of streams, by model.",
-                query(quantile(0.95, FIRST, "gen_ai_request_model"), "{{gen_ai_request_model}}"),
-                unit="s",
+            lines(
+                panel(
+                    timeseries.Panel(),
+                    "Time to first chunk, p95",
+                    "Of streams, by model.",
+                    query(quantile(0.95, FIRST, "gen_ai_request_model"), "{{gen_ai_request_model}}"),
+                    unit="s",
+                )
             )
         )
         .with_panel(
-            panel(
-                timeseries.Panel(),
-                "Unpriced and partial calls",
-                "Calls whose cost is unknown, or known as a lower bound only.",
-                query(
-                    rate(CALLS, "hexr_llm_cost_status", 'hexr_llm_cost_status=~"unpriced|partial|no_usage"'),
-                    "{{hexr_llm_cost_status}}",
-                ),
-                unit="reqps",
-            ).no_value("none")
+            stacks(
+                panel(
+                    timeseries.Panel(),
+                    "Unpriced and partial calls",
+                    "Calls of each bar's stretch of time whose cost is unknown, or known as a lower bound only.",
+                    query(
+                        stepped(CALLS, "hexr_llm_cost_status", 'hexr_llm_cost_status=~"unpriced|partial|no_usage"'),
+                        "{{hexr_llm_cost_status}}",
+                    ).interval("1m"),
+                ).no_value("none")
+            )
         )
     )
 

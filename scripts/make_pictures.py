@@ -68,11 +68,16 @@ def week(calls: list[Record], chance: random.Random) -> list[dict[str, Any]]:
     return lines
 
 
-def store(folder: Path) -> Store:
-    """A store with a week of the demo's calls."""
+def demo(folder: Path) -> list[Record]:
+    """The calls of `hexr-instrument demo`, the oldest first."""
     command = [sys.executable, "-m", "hexr_instrument", "demo", "--store", str(folder / "demo")]
     subprocess.run(command, check=True, stdout=subprocess.DEVNULL)
-    calls = [each for each in Store(folder / "demo").calls(100)[::-1] if each.facet.error is None]
+    return [each for each in Store(folder / "demo").calls(100)[::-1] if each.facet.error is None]
+
+
+def store(folder: Path) -> Store:
+    """A store with a week of the demo's calls."""
+    calls = demo(folder)
     made = Store(folder / "week")
     made.journal.mkdir(parents=True)
     header = {"v": 1, "kind": "segment", "pid": 1, "run": "00000000000000aa", "service": "crew", "keep": True}

@@ -11,6 +11,7 @@ from typing import Any
 import pytest
 from support import ROOT
 
+pytestmark = pytest.mark.shown
 RULES = ROOT / "hexr_instrument/report/grafana/files/prometheus/alerts.yaml"
 
 
@@ -36,7 +37,6 @@ def tried(folder: Path, series: dict[str, str], *, at: str, alerts: dict[str, li
     return done.stdout + done.stderr
 
 
-@pytest.mark.shown
 def test_the_rules_are_valid() -> None:
     """`promtool check rules` takes all of them."""
     done = subprocess.run(["promtool", "check", "rules", str(RULES)], capture_output=True, text=True, check=False)
@@ -67,7 +67,6 @@ def test_a_tenant_rings_for_short_processes_alone(tmp_path: Path) -> None:
     assert "SUCCESS" in said, said
 
 
-@pytest.mark.shown
 def test_failures_and_models_without_a_price_ring(tmp_path: Path) -> None:
     """Both namings of the counters are taken."""
     common = 'gen_ai_provider_name="openai",gen_ai_response_model="mine"'

@@ -347,6 +347,7 @@ def test_a_browser_shows_the_numbers_of_costs(server: PageServer, page: Any) -> 
     assert [int(row[2]) for row in rows] == [row.calls for row in by_tenant.rows]
 
 
+@pytest.mark.shown
 def test_hostile_names_stay_text(page: Any) -> None:
     """A tenant named like markup is shown as it is written, and nothing of it runs."""
     assert page.locator("#tree", has_text="onerror=alert(1)").count() == 1
@@ -373,10 +374,39 @@ def test_a_filter_a_trace_and_the_keyboard(page: Any) -> None:
 
 @pytest.mark.shown
 def test_it_fits_a_phone(page: Any) -> None:
-    """At 360 pixels nothing but tables scrolls sideways."""
+    """At 360 pixels nothing but tables scrolls sideways; what a call cost is in sight all the same."""
     page.set_viewport_size({"width": 360, "height": 800})
     page.wait_for_timeout(300)  # the page draws its charts anew once the size has settled
     assert page.evaluate("document.documentElement.scrollWidth") <= 360
+    right = "row => { const cell = row.children[5].getBoundingClientRect(); return cell.right }"
+    assert page.eval_on_selector("#list tbody tr:nth-child(3)", right) <= 360
+
+
+@pytest.mark.shown
+def test_a_call_that_ends_meanwhile_shows_by_itself(server: PageServer, page: Any) -> None:
+    """The page asks again on its own; nobody reloads it, and its filters stay."""
+    page.select_option("[name=role]", "writer")
+    page.wait_for_selector("#calls[data-value='80']")
+    (store,) = server.stores
+    segment(store, "9-1-a", line(901, start=NOON + 1, end=NOON + 2, role="writer"))
+    page.wait_for_selector("#calls[data-value='81']", timeout=60_000)
+    assert page.input_value("[name=role]") == "writer"
+
+
+@pytest.mark.shown
+def test_dark_and_light_are_as_the_system_says_until_the_button(server: PageServer, browser: Any) -> None:
+    """Each has its own background, and the button switches to the other."""
+    backgrounds: list[str] = []
+    for scheme in ("light", "dark"):
+        found = browser.new_page(color_scheme=scheme)
+        found.goto(server.url)
+        found.wait_for_selector("body[data-ready]")
+        colour = "getComputedStyle(document.body).backgroundColor"
+        backgrounds.append(found.evaluate(colour))
+        found.click("#theme")
+        backgrounds.append(found.evaluate(colour))
+        found.close()
+    assert backgrounds[0] == backgrounds[3] != backgrounds[1] == backgrounds[2]
 
 
 @pytest.mark.shown

@@ -14,6 +14,7 @@ from support import ROOT
 DEPLOY = ROOT / "deploy"
 validate: Any = pytest.importorskip("kubernetes_validate")
 yaml: Any = pytest.importorskip("yaml")
+pytestmark = pytest.mark.shown
 hadolint = shutil.which("hadolint", path=str(Path(sys.executable).parent))
 
 
@@ -33,7 +34,7 @@ def test_the_manifest_follows_the_schema_of_kubernetes() -> None:
 
 def test_the_operators_resource_has_the_environment_of_a_container() -> None:
     """Its variables follow the schema of Kubernetes, as the operator hands them on; its image is one that `cp` fills."""
-    (document,) = yaml.safe_load_all((DEPLOY / "instrumentation.yaml").read_text())
+    document, program = yaml.safe_load_all((DEPLOY / "instrumentation.yaml").read_text())
     assert (document["apiVersion"], document["kind"]) == ("opentelemetry.io/v1alpha1", "Instrumentation")
     assert set(document["spec"]) == {"exporter", "propagators", "python"}
     python = document["spec"]["python"]
@@ -41,6 +42,20 @@ def test_the_operators_resource_has_the_environment_of_a_container() -> None:
     container = {"name": "any", "image": python["image"], "env": python["env"]}
     pod = {"apiVersion": "v1", "kind": "Pod", "metadata": {"name": "any"}, "spec": {"containers": [container]}}
     validate.validate(pod, "1.33", strict=True)
+    validate.validate(program, "1.33", strict=True)
+    template = program["spec"]["template"]
+    assert (
+        template["metadata"]["annotations"]["instrumentation.opentelemetry.io/inject-python"]
+        == document["metadata"]["name"]
+    )
+    (store,) = (each["value"] for each in python["env"] if each["name"] == "HEXR_STORE")
+    (asking,) = template["spec"]["containers"]
+    assert asking["securityContext"]["readOnlyRootFilesystem"] is True
+    assert any(store.startswith(f"{each['mountPath']}/") for each in asking["volumeMounts"])
+    for variable in python["env"]:
+        if "valueFrom" in variable:
+            path = variable["valueFrom"]["fieldRef"]["fieldPath"]
+            assert path.removeprefix("metadata.labels['").removesuffix("']") in template["metadata"]["labels"]
 
 
 def test_a_pod_is_hardened_and_its_labels_say_who_spends() -> None:

@@ -124,6 +124,7 @@ def prometheus(tmp_path: Path) -> Iterator[str]:
         server.communicate()
 
 
+@pytest.mark.shown
 def test_a_real_prometheus(shop: Shop, prometheus: str) -> None:
     """First samples count in full, a reset loses nothing, what was before the window is not in it."""
     text = shop.costs("--from", f"prometheus={prometheus}", *WINDOW)

@@ -10,20 +10,18 @@ import shutil
 import socket
 import subprocess
 import sys
-import time
 import urllib.parse
 import urllib.request
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
+from scraped import DASHBOARD, Prometheus, concrete, panels, queries
 from support import ROOT, clean_environment
 
 from hexr_instrument import costs, names
 from hexr_instrument.report import grafana
 
-DASHBOARD = json.loads((grafana.FILES / "dashboards/hexr-llm-costs.json").read_text())
 SEED = (
     "Token usage over time",
     "Cost per tenant",
@@ -42,26 +40,6 @@ def write(directory: Path, *options: str) -> tuple[int, str]:
     return grafana.run(parser.parse_args([str(directory), *options]), out), out.getvalue()
 
 
-def panels() -> Iterator[dict[str, Any]]:
-    """Every panel that is no row."""
-    for each in DASHBOARD["panels"]:
-        if each["type"] == "row":
-            yield from each["panels"]
-        else:
-            yield each
-
-
-def queries() -> list[tuple[str, str]]:
-    """Title and PromQL of every query of a panel."""
-    return [(each["title"], target["expr"]) for each in panels() for target in each["targets"] if "expr" in target]
-
-
-def concrete(query: str) -> str:
-    """A query as Grafana sends it, with nothing filtered."""
-    query = query.replace("$__rate_interval", "1m").replace("$__range", "1h").replace("$__interval", "1h")
-    return re.sub(r"\$\{\w+:regex\}", ".*", query)
-
-
 def test_the_panels_that_are_asked_for_first_come_first() -> None:
     """Behind a row of figures; each panel has a title, a description and a query."""
     found = [each["title"] for each in panels()]
@@ -76,6 +54,24 @@ def test_the_panels_that_are_asked_for_first_come_first() -> None:
         "metrics", "traces", "tenant", "agent", "role", "provider", "model",
     }  # fmt: skip
     assert DASHBOARD["uid"] == "hexr-llm-costs"
+
+
+def test_no_panel_lies_beyond_the_grid_and_each_chart_says_whose_its_lines_are() -> None:
+    """24 columns, none over another; what has several series has a legend, what may be empty says what that means."""
+    taken: set[tuple[int, int]] = set()
+    for each in DASHBOARD["panels"]:
+        at = each["gridPos"]
+        cells = {(at["x"] + x, at["y"] + y) for x in range(at["w"]) for y in range(at["h"])}
+        assert at["x"] + at["w"] <= 24, each["title"]
+        assert not taken & cells, each["title"]
+        taken |= cells
+        if each["type"] in {"timeseries", "piechart"}:
+            assert each["options"]["legend"]["showLegend"], each["title"]
+        if each["type"] != "row" and "from traces" in each["title"]:
+            assert each["fieldConfig"]["defaults"]["noValue"] == "no Tempo"
+    rows = {y for _, y in taken}
+    empty = [y for y in rows if len([x for x, at in taken if at == y]) < 24]
+    assert empty == []
 
 
 @pytest.mark.shown
@@ -118,7 +114,7 @@ def test_the_dashboard_is_what_the_script_makes() -> None:
 
 @pytest.mark.shown
 def test_an_agent_leads_to_its_traces_in_explore() -> None:
-    """The link is one that Grafana 11 takes: panes of JSON, percent-encoded, also with an agent of a strange name."""
+    """The link is one that Grafana takes: panes of JSON, percent-encoded, also with an agent of a strange name."""
     links = [
         item["value"][0]["url"]
         for each in panels()
@@ -187,43 +183,6 @@ for line in sys.stdin:
     work()
     print("again", flush=True)
 """
-
-
-class Prometheus:
-    """Debian's, scraping one program every second (or none)."""
-
-    def __init__(self, folder: Path, port: int | None = None) -> None:
-        with socket.socket() as probe:
-            probe.bind(("127.0.0.1", 0))
-            self.port = probe.getsockname()[1]
-        config = folder / "prometheus.yaml"
-        target = "[]" if port is None else f"[{{targets: ['127.0.0.1:{port}']}}]"
-        config.write_text(
-            f"global: {{scrape_interval: 1s}}\nscrape_configs: [{{job_name: crew, static_configs: {target}}}]\n"
-        )
-        self.process = subprocess.Popen(
-            ["prometheus", f"--config.file={config}", f"--storage.tsdb.path={folder / 'tsdb'}",
-             f"--web.listen-address=127.0.0.1:{self.port}"],
-            stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL,
-        )  # fmt: skip
-
-    def ask(self, query: str) -> list[dict[str, Any]]:
-        """The series of an instant query."""
-        asked = urllib.parse.urlencode({"query": query})
-        with urllib.request.urlopen(f"http://127.0.0.1:{self.port}/api/v1/query?{asked}", timeout=10) as answer:
-            return json.load(answer)["data"]["result"]
-
-    def until(self, query: str, value: float) -> None:
-        """Waits until a query has one value."""
-        deadline = time.monotonic() + 60
-        while time.monotonic() < deadline:
-            try:
-                if any(float(each["value"][1]) == value for each in self.ask(query)):
-                    return
-            except OSError:  # it is not listening yet
-                pass
-            time.sleep(0.2)
-        raise AssertionError(f"{query} is never {value}")
 
 
 @pytest.mark.shown
@@ -386,6 +345,7 @@ def test_fifty_short_processes_are_counted_in_full(tmp_path: Path, run: Any, rec
 
 
 @pytest.mark.shown
+@pytest.mark.filterwarnings("ignore:Prefer using dashboardv2:DeprecationWarning")  # this one imports into every Grafana
 def test_the_file_is_one_of_the_pinned_grafana() -> None:
     """Read by the types of its schema and written again, it is the same: nothing in it that this Grafana does not know."""
     encoder = pytest.importorskip("grafana_foundation_sdk.cog.encoder", reason="`make grafana` runs this")
@@ -393,3 +353,4 @@ def test_the_file_is_one_of_the_pinned_grafana() -> None:
 
     again = json.loads(encoder.JSONEncoder().encode(Dashboard.from_json(DASHBOARD)))
     assert again == DASHBOARD
+    assert DASHBOARD["schemaVersion"] == Dashboard().schema_version

@@ -73,6 +73,17 @@ def test_what_is_mounted_is_there() -> None:
     assert all(any(name in mounts(each).values() for each in SERVICES) for name in COMPOSE["volumes"])
 
 
+def test_the_compose_file_follows_the_specification() -> None:
+    """By a parser of the Compose specification: no field that it does not know, ports and volumes in their own forms."""
+    specification = pytest.importorskip("compose_spec", reason="`make grafana` runs this")
+    text = (FILES / "compose.yaml").read_text()
+    found = specification.PyCompose.from_yaml(text)
+    found.validate()
+    assert len(found) == len(SERVICES) == 4
+    with pytest.raises(ValueError, match="prots"):
+        specification.PyCompose.from_yaml(text.replace("    ports:", "    prots:", 1))
+
+
 def test_only_this_machine_reaches_it_and_at_the_ports_that_listen() -> None:
     """Published ports are on 127.0.0.1, and are those of OTLP and of the pages that the README names."""
     published = {name: [each.split(":") for each in service.get("ports", ())] for name, service in SERVICES.items()}
