@@ -74,9 +74,9 @@ PROVIDERS: Rows = {
     "aiobotocore": ("test_aiobotocore.py", ("aiobotocore", "langchain-aws")),
     "aiobotocore-2": ("test_aiobotocore.py", ("aiobotocore==2.*",)),
     "ai21": ("test_ai21.py", ("ai21",)),
-    "huggingface": ("test_huggingface.py", ("huggingface_hub",)),
-    "huggingface-1": ("test_huggingface.py", ("huggingface_hub==1.*",)),
-    "huggingface-0": ("test_huggingface.py", ("huggingface_hub[inference]==0.*",)),
+    "huggingface": ("test_huggingface.py", ("huggingface_hub", "numpy")),
+    "huggingface-1": ("test_huggingface.py", ("huggingface_hub==1.*", "numpy")),
+    "huggingface-0": ("test_huggingface.py", ("huggingface_hub[inference]==0.*", "numpy")),
     "cohere": ("test_cohere.py", ("cohere",)),
     "cohere-5": ("test_cohere.py", ("cohere==5.*",)),
     "litellm": ("test_litellm.py", ("litellm", "mcp", "tenacity")),  # its responses need mcp, its retries tenacity
