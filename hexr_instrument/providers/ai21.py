@@ -64,7 +64,7 @@ def _copied(value: Any, client: Any, made: Any) -> Any:
     return part
 
 
-AI21, AI21_ASYNC = (
+TABLES = tuple(
     Provider(
         name=name,
         module=f"ai21.clients.studio.resources.chat.{module}",

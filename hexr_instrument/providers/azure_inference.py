@@ -96,7 +96,7 @@ def _owner(client: Any) -> Any:
     return client
 
 
-AZURE_INFERENCE = tuple(
+TABLES = tuple(
     Provider(
         name=name,
         module=module,

@@ -80,4 +80,4 @@ def _table(kind: str) -> Provider:
     )
 
 
-XAI_SDK = (_table("sync"), _table("aio"))
+TABLES = (_table("sync"), _table("aio"))
