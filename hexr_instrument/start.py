@@ -45,6 +45,7 @@ PROVIDERS = {
         "ai21.clients.studio.resources.chat.async_chat_completions",
     ),
     "huggingface": ("huggingface_hub.inference._client", "huggingface_hub.inference._generated._async_client"),
+    "replicate": ("replicate.client",),
     "mistral_spans": ("mistralai.client._hooks.tracing", "mistralai._hooks.tracing"),
     "bedrock": ("botocore.client", "aiobotocore.client"),
     "groq": ("groq._base_client",),

@@ -92,6 +92,8 @@ PROVIDERS: Rows = {
     "cerebras-1.0": ("test_openai_shaped.py", ("cerebras-cloud-sdk==1.0.*", "httpx<0.28")),
     "fireworks": ("test_openai_shaped.py", ("fireworks-ai",)),
     "fireworks-1.2.0": ("test_openai_shaped.py", ("fireworks-ai==1.2.0",)),
+    "replicate": ("test_replicate.py", ("replicate", "setuptools")),
+    "replicate-0": ("test_replicate.py", ("replicate==0.*", "setuptools")),
     "voyage": ("test_voyage.py", ("voyageai",)),
     "xai": ("test_xai.py", ("xai-sdk",)),
     "azure-inference": (

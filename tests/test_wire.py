@@ -48,6 +48,7 @@ from hexr_instrument.formats.ollama import CHAT as OLLAMA_CHAT
 from hexr_instrument.formats.ollama import EMBED as OLLAMA_EMBED
 from hexr_instrument.formats.ollama import GENERATE as OLLAMA_GENERATE
 from hexr_instrument.formats.realtime import REALTIME
+from hexr_instrument.formats.replicate import PREDICTION
 from hexr_instrument.formats.responses import DECISIONS, RESPONSES
 from hexr_instrument.formats.runs import RUNS
 from hexr_instrument.formats.videos import VIDEOS
@@ -78,6 +79,7 @@ FORMATS: dict[str, Format] = {
     "videos": VIDEOS,
     "batches": BATCHES,
     "runs": RUNS,
+    "replicate": PREDICTION,
     "realtime": REALTIME,
     "messages": MESSAGES,
     "message_batches": MESSAGE_BATCHES,

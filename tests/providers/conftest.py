@@ -20,6 +20,7 @@ NEEDS: dict[str, str] = {
     "test_vertex.py": "vertexai",
     "test_ai21.py": "ai21",
     "test_voyage.py": "voyageai",
+    "test_replicate.py": "replicate",
     "test_xai.py": "xai_sdk",
     "test_azure_inference.py": "azure.ai.inference",
 }
