@@ -61,6 +61,11 @@ PROVIDERS = {
     "vertex": ("vertexai.generative_models._generative_models", "vertexai.language_models._language_models"),
     "xai": ("xai_sdk.aio.chat", "xai_sdk.sync.chat"),
     "azure_inference": ("azure.ai.inference._patch", "azure.ai.inference.aio._patch"),
+    "watsonx": (
+        "ibm_watsonx_ai.foundation_models.inference.model_inference",
+        "ibm_watsonx_ai.foundation_models.inference.base_model_inference",
+        "ibm_watsonx_ai.foundation_models.embeddings.embeddings",
+    ),
     "tools": (
         "openai.lib.responses_tool_runner",
         "anthropic.lib.tools._beta_runner",

@@ -95,6 +95,8 @@ PROVIDERS: Rows = {
     "replicate": ("test_replicate.py", ("replicate", "setuptools")),
     "replicate-0": ("test_replicate.py", ("replicate==0.*", "setuptools")),
     "voyage": ("test_voyage.py", ("voyageai",)),
+    "watsonx": ("test_watsonx.py", ("ibm-watsonx-ai",)),
+    "watsonx-1.3": ("test_watsonx.py", ("ibm-watsonx-ai==1.3.*",)),
     "xai": ("test_xai.py", ("xai-sdk",)),
     "azure-inference": (
         "test_azure_inference.py",

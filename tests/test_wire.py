@@ -53,6 +53,7 @@ from hexr_instrument.formats.responses import DECISIONS, RESPONSES
 from hexr_instrument.formats.runs import RUNS
 from hexr_instrument.formats.videos import VIDEOS
 from hexr_instrument.formats.voyage import EMBED as VOYAGE_EMBED
+from hexr_instrument.formats.watsonx import EMBEDDING, GENERATION
 from hexr_instrument.recorder import price
 
 FORMATS: dict[str, Format] = {
@@ -80,6 +81,8 @@ FORMATS: dict[str, Format] = {
     "batches": BATCHES,
     "runs": RUNS,
     "replicate": PREDICTION,
+    "watsonx_generation": GENERATION,
+    "watsonx_embedding": EMBEDDING,
     "realtime": REALTIME,
     "messages": MESSAGES,
     "message_batches": MESSAGE_BATCHES,
