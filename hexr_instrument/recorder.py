@@ -263,9 +263,7 @@ class Recorder:
         if error is not None and failed:
             code, status = guarded(wire.failed, error) or (None, None) if wire.failed is not None else (None, None)
             call.error = self.redact.code(code) if code else error_type(error)
-            status = status or getattr(error, "status_code", None) or getattr(error, "code", None)
-            status = status or getattr(getattr(error, "response", None), "status_code", None)
-            status = status or getattr(error, "status", None)  # aiohttp's errors
+            status = status or guarded(status_of, error)
             call.status_code = int(status) if isinstance(status, int) and 100 <= status < 600 else None
         held = call.payload is not None and guarded(self._settling.settle, live, failed=failed)
         if not held and not live.quiet:
@@ -397,6 +395,16 @@ def error_type(error: BaseException) -> str:
     """`error.type`: the exception's class with its module, a builtin's name alone."""
     kind = type(error)
     return kind.__qualname__ if kind.__module__ == "builtins" else f"{kind.__module__}.{kind.__qualname__}"
+
+
+def status_of(error: BaseException) -> int | None:
+    """The HTTP status that an SDK's exception says, or the response that it holds (httpx's and requests' errors)."""
+    for place in (error, getattr(error, "response", None)):
+        for name in ("status_code", "code", "status"):  # the last one is aiohttp's
+            found = getattr(place, name, None)
+            if isinstance(found, int) and 100 <= found < 600:
+                return found
+    return None
 
 
 def new_ids(trace_id: int = 0) -> tuple[int, int]:

@@ -56,6 +56,7 @@ UNSAID = {
     "runs": {"gen_ai.request.model", "gen_ai.response.finish_reasons"},
     "xai": {"server.address"},
     "agent_result": {"gen_ai.request.model", "server.address"},
+    "watsonx_generation": {"gen_ai.response.id"},
     "batches": {"gen_ai.request.model", "gen_ai.response.finish_reasons", "gen_ai.response.model"},
 }
 """What the conventions expect and a provider does not say, by format of the record."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+import importlib
 import re
 import sys
 from pathlib import Path
@@ -39,7 +40,7 @@ RULES: dict[str, set[str]] = {
     "context": {"call", "guard"},
     "carry": {"call", "carry", "config", "context", "guard", "hub", "start", "traceparent"},
     "formats": {"call", "formats"},
-    "providers": {"call", "formats", "providers"},
+    "providers": {"call", "formats", "providers", "start"},
     "frameworks": {"call", "frameworks"},
     "wires": {"call", "wires"},
     "propagation": {
@@ -267,16 +268,26 @@ def test_start_imports_os_and_sys_only() -> None:
     assert not [node for node in tree.body if isinstance(node, ast.ImportFrom)]
 
 
-def test_the_list_of_watched_modules_is_the_providers_own() -> None:
+def test_the_list_of_watched_modules_is_the_tables_own() -> None:
     """The finder watches exactly the modules of the tables of providers, frameworks and wires."""
     from hexr_instrument.frameworks import FRAMEWORKS as TABLES
-    from hexr_instrument.providers import PROVIDERS
-    from hexr_instrument.start import FRAMEWORKS, MODULES, REQUESTS, SHARED, WIRES
+    from hexr_instrument.start import FRAMEWORKS, MODULES, PROVIDERS, REQUESTS, SHARED, WIRES
     from hexr_instrument.wires import WIRES as TO_OTHERS
 
-    assert {*MODULES, *SHARED} == {provider.module for provider in PROVIDERS}
+    for file, modules in PROVIDERS.items():
+        tables = importlib.import_module(f"hexr_instrument.providers.{file}").TABLES
+        assert set(modules) == {provider.module for provider in tables}, file
+    assert not set(MODULES) & set(SHARED)
     assert set(FRAMEWORKS) == {framework.module for framework in TABLES}
     assert {*WIRES, *REQUESTS} == {wire.module for wire in TO_OTHERS}
+
+
+def test_every_file_of_providers_is_listed() -> None:
+    """A file of tables is a line of the one list; all others are what these share."""
+    from hexr_instrument.start import PROVIDERS
+
+    files = {path.stem for path in (PACKAGE / "providers").glob("*.py") if not path.stem.startswith("_")}
+    assert files - {"hosts"} == set(PROVIDERS)
 
 
 def test_only_the_engine_knows_wrapt() -> None:

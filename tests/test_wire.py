@@ -48,10 +48,12 @@ from hexr_instrument.formats.ollama import CHAT as OLLAMA_CHAT
 from hexr_instrument.formats.ollama import EMBED as OLLAMA_EMBED
 from hexr_instrument.formats.ollama import GENERATE as OLLAMA_GENERATE
 from hexr_instrument.formats.realtime import REALTIME
+from hexr_instrument.formats.replicate import PREDICTION
 from hexr_instrument.formats.responses import DECISIONS, RESPONSES
 from hexr_instrument.formats.runs import RUNS
 from hexr_instrument.formats.videos import VIDEOS
 from hexr_instrument.formats.voyage import EMBED as VOYAGE_EMBED
+from hexr_instrument.formats.watsonx import EMBEDDING, GENERATION
 from hexr_instrument.recorder import price
 
 FORMATS: dict[str, Format] = {
@@ -78,6 +80,9 @@ FORMATS: dict[str, Format] = {
     "videos": VIDEOS,
     "batches": BATCHES,
     "runs": RUNS,
+    "replicate": PREDICTION,
+    "watsonx_generation": GENERATION,
+    "watsonx_embedding": EMBEDDING,
     "realtime": REALTIME,
     "messages": MESSAGES,
     "message_batches": MESSAGE_BATCHES,

@@ -111,7 +111,7 @@ class Target:
     """`call`, `acall`, `stream`, `astream` (the billed request), `reply` (it is whole or, with `stream=True`, a generator
     that sends nothing before its first chunk is asked for; sync or async alike), `flow` (the same, but sent at once: an
     iterator), `late` (an asynchronous generator
-    function: the same), `enter` (a context manager of
+    function, or a coroutine function that returns such a generator: the same), `enter` (a context manager of
     `contextlib`, sync or async alike, that sends the request when it is entered), `feed` (a parsed body or event), `step`,
     `astep` (a stream's own `__next__`), `shut`, `ashut` (its `close`), `mute`
     (a span that the SDK emits for the same request), `idle` (a function that starts such a span, whose first two

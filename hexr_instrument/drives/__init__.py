@@ -22,6 +22,7 @@ DRIVES: dict[str, Callable[[Patch, Target, Recorder], Wrapper]] = {
     "aflow": calls.aflow,
     "enter": managers.enter,
     "late": calls.late,
+    "alate": calls.alate,
     "feed": calls.feed,
     "step": steps.step,
     "astep": steps.astep,
@@ -46,5 +47,5 @@ DRIVES: dict[str, Callable[[Patch, Target, Recorder], Wrapper]] = {
     "atool": tools.atool,
     "untraced": tools.untraced,
 }
-EITHER = frozenset({"reply", "flow", "open", "ask", "receive", "watch", "tool"})
+EITHER = frozenset({"reply", "flow", "late", "open", "ask", "receive", "watch", "tool"})
 """Drives whose twin is taken by the target's own kind."""

@@ -190,14 +190,10 @@ def reply(patch: Patch, target: Target, recorder: Recorder) -> Wrapper:
 
 def areply(patch: Patch, target: Target, recorder: Recorder) -> Wrapper:
     """The same, awaited."""
-    whole = acall(patch, target, recorder)
+    whole, streamed = acall(patch, target, recorder), alate(patch, target, recorder)
 
     async def wrapper(wrapped: Callable[..., Any], instance: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
-        if not kwargs.get("stream"):
-            return await whole(wrapped, instance, args, kwargs)
-        chunks = await wrapped(*args, **kwargs)
-        beginning = partial(begin, patch, target, recorder, instance, args, kwargs)
-        return guarded(_LateChunks, chunks, beginning, recorder) or chunks
+        return await (streamed if kwargs.get("stream") else whole)(wrapped, instance, args, kwargs)
 
     return wrapper
 
@@ -241,6 +237,17 @@ def late(patch: Patch, target: Target, recorder: Recorder) -> Wrapper:
 
     def wrapper(wrapped: Callable[..., Any], instance: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
         chunks = wrapped(*args, **kwargs)
+        beginning = partial(begin, patch, target, recorder, instance, args, kwargs)
+        return guarded(_LateChunks, chunks, beginning, recorder) or chunks
+
+    return wrapper
+
+
+def alate(patch: Patch, target: Target, recorder: Recorder) -> Wrapper:
+    """A coroutine function that returns such an asynchronous generator."""
+
+    async def wrapper(wrapped: Callable[..., Any], instance: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
+        chunks = await wrapped(*args, **kwargs)
         beginning = partial(begin, patch, target, recorder, instance, args, kwargs)
         return guarded(_LateChunks, chunks, beginning, recorder) or chunks
 

@@ -14,8 +14,7 @@ def handle(client: Any) -> Any:
     A class of the program's own with another `__init__` cannot be copied by the SDK: of its client the parts are taken.
     """
     kind: Any = client.__class__
-    own = kind.__init__.__module__.partition(".")[0] in SDKS
-    made: Any = client.copy() if own else object.__new__(kind)
+    made: Any = client.copy() if _package(kind.__init__) == _package(_generated(kind)) else object.__new__(kind)
     for name, value in client.__dict__.items():
         if name in made.__dict__:
             continue
@@ -27,8 +26,13 @@ def handle(client: Any) -> Any:
     return made
 
 
-SDKS = ("openai", "anthropic", "groq", "together", "cerebras", "fireworks")
-"""Packages whose own `__init__` takes what their `copy()` gives."""
+def _generated(kind: type[Any]) -> type[Any]:
+    """The class that the SDK's generator has put beneath all of its clients."""
+    return next(each for each in kind.__mro__ if each.__name__ == "BaseClient")
+
+
+def _package(defined: Any) -> str:
+    return defined.__module__.partition(".")[0]
 
 
 def _is_part(value: Any, client: Any) -> bool:

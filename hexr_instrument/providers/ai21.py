@@ -82,7 +82,7 @@ _DIRECT = Direct(
     reach=_said,
 )
 
-AI21, AI21_ASYNC = (
+TABLES = tuple(
     Provider(
         name=name,
         module=f"ai21.clients.studio.resources.chat.{module}",

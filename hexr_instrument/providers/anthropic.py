@@ -78,3 +78,4 @@ ANTHROPIC = Provider(
         options=lambda base_url: {"base_url": base_url} if base_url else {},
     ),
 )
+TABLES = (ANTHROPIC,)

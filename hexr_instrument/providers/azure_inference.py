@@ -92,7 +92,7 @@ _DIRECT = Direct(
     read=plain,
 )
 
-AZURE_INFERENCE = tuple(
+TABLES = tuple(
     Provider(
         name=name,
         module=module,

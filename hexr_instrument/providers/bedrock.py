@@ -114,3 +114,4 @@ DIRECT = Direct(
 )
 BEDROCK = _table("bedrock", "botocore.client", "BaseClient", "call", DIRECT)
 AIOBEDROCK = _table("bedrock aio", "aiobotocore.client", "AioBaseClient", "acall")
+TABLES = (BEDROCK, AIOBEDROCK)

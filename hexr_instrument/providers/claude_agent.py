@@ -61,3 +61,4 @@ CLAUDE_AGENT = Provider(
     turn=turn,
     role=_role,
 )
+TABLES = (CLAUDE_AGENT,)

@@ -96,3 +96,4 @@ COHERE = _table(
     ),
 )
 COHERE_1 = _table("cohere.1", "cohere.raw_base_client", "RawBaseCohere", _V1, None)
+TABLES = (COHERE, COHERE_1)

@@ -83,3 +83,4 @@ GOOGLE = Provider(
         options=_options,
     ),
 )
+TABLES = (GOOGLE,)

@@ -62,3 +62,4 @@ GOOGLE_FILES = Provider(
     handle=_google.handle,
     clients=(),
 )
+TABLES = (GOOGLE_BATCHES, GOOGLE_FILES)

@@ -77,3 +77,4 @@ GOOGLE_INTERACTIONS_1 = Provider(
     handle=_google.handle,
     clients=(),
 )
+TABLES = (GOOGLE_INTERACTIONS, GOOGLE_INTERACTIONS_1)

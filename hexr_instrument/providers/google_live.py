@@ -47,3 +47,4 @@ GOOGLE_LIVE = Provider(
     turn=turn,
     told=told,
 )
+TABLES = (GOOGLE_LIVE,)

@@ -98,7 +98,7 @@ _DIRECT = Direct(
     options=lambda base_url: {"base_url": base_url} if base_url else {},
 )
 
-HUGGINGFACE, HUGGINGFACE_ASYNC = (
+TABLES = tuple(
     Provider(
         name=name,
         module=f"huggingface_hub.inference.{module}",

@@ -90,7 +90,7 @@ _ITERATORS = (
     "litellm.responses.streaming_iterator",
     "litellm.responses.litellm_completion_transformation.streaming_iterator",
 )
-LITELLM = (
+TABLES = (
     _table(
         "litellm",
         "litellm.main",

@@ -110,7 +110,7 @@ def _table(name: str, module: str, part: str, direct: Direct | None = None) -> P
     )
 
 
-MISTRAL = (
+TABLES = (
     _table("mistral", "mistralai.client", "chat", _DIRECT),
     *(_table(f"mistral.{part}", "mistralai.client", part) for part in _PARTS if part != "chat"),
     *(_table(f"mistral.1.{part}", "mistralai", part) for part in _PARTS if part != "responses"),

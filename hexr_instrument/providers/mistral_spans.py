@@ -19,7 +19,7 @@ def _itself(source: Any) -> Any:
     return source
 
 
-MISTRAL_SPANS = tuple(
+TABLES = tuple(
     Provider(
         name=name,
         module=f"{module}._hooks.tracing",

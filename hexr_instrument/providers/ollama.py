@@ -82,3 +82,4 @@ OLLAMA = Provider(
         key=_key,
     ),
 )
+TABLES = (OLLAMA,)

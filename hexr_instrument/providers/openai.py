@@ -95,3 +95,4 @@ OPENAI = Provider(
         options=lambda base_url: {"base_url": base_url} if base_url else {},
     ),
 )
+TABLES = (OPENAI,)

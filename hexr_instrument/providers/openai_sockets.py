@@ -97,7 +97,7 @@ def _table(name: str, module: str, wire: Format, connection: str, turn: Callable
 
 
 _ROOMS = "openai.resources"
-SOCKETS = (
+TABLES = (
     _table("openai realtime", f"{_ROOMS}.realtime.realtime", REALTIME, "RealtimeConnection", turn),
     _table("openai beta realtime", f"{_ROOMS}.beta.realtime.realtime", REALTIME, "RealtimeConnection", turn),
     _table("openai responses", f"{_ROOMS}.responses.responses", RESPONSES_SOCKET, "ResponsesConnection", response_turn),

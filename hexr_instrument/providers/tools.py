@@ -82,7 +82,7 @@ def _gpt_result(result: Any) -> tuple[Any, str | None]:
     return pick(result, "output"), None
 
 
-TOOLS = (
+TABLES = (
     _table(
         "anthropic tools",
         "anthropic.lib.tools._beta_runner",

@@ -48,7 +48,7 @@ def _table(name: str, module: str, *targets: Target) -> Provider:
     return Provider(name, module, targets, _request, _outcome, owner=_owner, handle=_no_handle, clients=())
 
 
-VERTEX = (
+TABLES = (
     _table(
         "vertex",
         "vertexai.generative_models._generative_models",

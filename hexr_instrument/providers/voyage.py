@@ -45,7 +45,7 @@ def _owner(client: Any) -> Any:
     return client
 
 
-VOYAGE, VOYAGE_ASYNC = (
+TABLES = tuple(
     Provider(
         name=name,
         module=module,

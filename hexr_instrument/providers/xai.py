@@ -111,4 +111,4 @@ def _table(kind: str) -> Provider:
     )
 
 
-XAI_SDK = (_table("sync"), _table("aio"))
+TABLES = (_table("sync"), _table("aio"))

@@ -20,6 +20,8 @@ NEEDS: dict[str, str] = {
     "test_vertex.py": "vertexai",
     "test_ai21.py": "ai21",
     "test_voyage.py": "voyageai",
+    "test_replicate.py": "replicate",
+    "test_watsonx.py": "ibm_watsonx_ai",
     "test_xai.py": "xai_sdk",
     "test_azure_inference.py": "azure.ai.inference",
 }

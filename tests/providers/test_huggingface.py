@@ -78,7 +78,7 @@ print(InferenceClient(U, api_key="k").feature_extraction("Do cats purr?"))
 print(asyncio.run(AsyncInferenceClient(U, api_key="k").feature_extraction("Do cats purr?")))
 """
 HANDLES = """
-import os
+import asyncio, os
 from huggingface_hub import InferenceClient
 from hexr import hexr_llm
 
@@ -89,7 +89,18 @@ assert type(writer) is InferenceClient
 ask = {"model": "llama-3", "messages": [{"role": "user", "content": "Do cats purr?"}]}
 writer.chat.completions.create(**ask)
 client.chat.completions.create(**ask)
-print(hexr_llm(provider="huggingface", model="llama-3", prompt="Do cats purr?", base_url=U, role="direct"))
+ask = {"provider": "huggingface", "model": "llama-3", "prompt": "Do cats purr?", "base_url": U, "role": "direct"}
+print(hexr_llm(**ask))
+print("".join(hexr_llm(**ask, stream=True)))
+
+
+async def main():
+    print(await hexr_llm.aio(**ask))
+    stream = await hexr_llm.aio(**ask, stream=True)
+    print("".join([piece async for piece in stream]), stream.response.usage.output)
+
+
+asyncio.run(main())
 """
 
 
@@ -185,12 +196,14 @@ def test_embeddings_are_recorded_without_usage(ask: Run, server: VendorServer) -
     ] * 2
 
 
+@pytest.mark.surface("huggingface_hub", "hexr_llm", "sync", "async")
 def test_handles_and_the_direct_call_carry_their_role(ask: Run) -> None:
     """A registered client's calls have its role, those of the client that it was made from have none."""
     done = ask(HANDLES)
     assert done.returncode == 0, done.err
-    assert "".join(["Cats ", "purr ", "all day."]) in done.out
-    assert [call.get("role") for call in done.calls] == ["writer", None, "direct"]
+    assert done.out.count("Cats purr all day.") == 4
+    assert [call.get("role") for call in done.calls] == ["writer", None, *["direct"] * 4]
+    assert {call["usage"]["output"] for call in done.calls} == {40}
 
 
 @pytest.mark.parametrize(

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import ssl
 import threading
 from types import TracebackType
 from typing import Any
@@ -37,8 +38,8 @@ def spent(calls: list[dict[str, Any]]) -> list[tuple[Any, ...]]:
 class VendorServer:
     """One vendor on a port of 127.0.0.1, from construction to `close()`: `answer(handler, path, body)` is its API."""
 
-    def __init__(self, handler: type[VendorHandler]) -> None:
-        """Listen on any free port."""
+    def __init__(self, handler: type[VendorHandler], tls: ssl.SSLContext | None = None) -> None:
+        """Listen on any free port; over TLS, if there is a key for it."""
         self.requests: list[Received] = []
         self._lock = threading.Lock()
         vendor = self
@@ -47,11 +48,14 @@ class VendorServer:
             server_of = vendor
 
         self._server = LoopbackServer(Handler)
+        self._scheme = "http" if tls is None else "https"
+        if tls is not None:
+            self._server.socket = tls.wrap_socket(self._server.socket, server_side=True)
 
     @property
     def url(self) -> str:
         """The root, without a trailing slash."""
-        return self._server.url
+        return self._server.url.replace("http", self._scheme, 1)
 
     def clear(self) -> None:
         """Forgets what was asked."""

@@ -1,4 +1,4 @@
-"""SDKs of other providers that are generated as OpenAI's is and speak its language: a few lines for each."""
+"""SDKs of other providers that are generated as OpenAI's is and speak its language: each file is one `sdk(...)`."""
 
 from __future__ import annotations
 
@@ -81,11 +81,3 @@ def sdk(name: str, client: str, *, package: str = "", module: str = "", serves: 
 
 def _provider_of(serves: str) -> Callable[[Any, str | None, int | None], str]:
     return lambda client, host, port: hosts.provider_of(host, port, serves)
-
-
-OPENAI_SHAPED = (
-    sdk("groq", "Groq"),
-    sdk("together", "Together", serves="together_ai"),
-    sdk("cerebras", "Cerebras", package="cerebras-cloud-sdk", module="cerebras.cloud.sdk"),
-    sdk("fireworks", "Fireworks", package="fireworks-ai", serves="fireworks_ai"),
-)

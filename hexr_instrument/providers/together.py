@@ -1,0 +1,5 @@
+"""Together's SDK, which is generated as OpenAI's is and speaks its language."""
+
+from ._openai_shaped import sdk
+
+TABLES = (sdk("together", "Together", serves="together_ai"),)
