@@ -86,6 +86,14 @@ def fold(so_far: Any, chunk: Any) -> Any:
     """Adds one chunk: the last value of each field that says something wins, finish reasons are kept per choice."""
     if so_far is None:
         so_far = {"choices": []}
+    elif type(chunk) is dict:
+        # Nearly all chunks are but one more piece of the text: there is nothing in them to fold.
+        pieces = chunk.get("choices")
+        if type(pieces) is list and len(pieces) == 1 and not chunk.get("usage") and "id" in so_far:
+            piece = pieces[0]
+            said = type(piece) is not dict or piece.get("finish_reason") or "usage" in piece
+            if not said and piece.get("index") == 0 and so_far["choices"]:
+                return so_far
     get = getter(chunk)
     for name in _LAST_WINS:
         if value := get(name):  # Azure's last chunks have the id "" and the model ""
@@ -116,8 +124,10 @@ def finished(payload: Any) -> bool:
 
 def substance(chunk: Any) -> bool:
     """Whether a chunk carries text, a tool call, a refusal or audio."""
-    delta = pick(chunk, "choices", 0, "delta")
-    return any(pick(delta, name) for name in ("content", "tool_calls", "refusal", "audio", "reasoning_content"))
+    get = getter(pick(chunk, "choices", 0, "delta"))
+    return bool(
+        get("content") or get("tool_calls") or get("refusal") or get("audio") or get("reasoning_content")
+    )
 
 
 def usage_request(body: Any) -> dict[str, Any] | None:
@@ -130,7 +140,8 @@ def usage_request(body: Any) -> dict[str, Any] | None:
 
 def usage_only(chunk: Any) -> bool:
     """Whether a chunk has usage and no choice: the one that OpenAI adds at the end where usage was asked for."""
-    return pick(chunk, "choices") == [] and pick(chunk, "usage") is not None
+    get = getter(chunk)
+    return get("choices") == [] and get("usage") is not None
 
 
 def ask(question: Question) -> dict[str, Any]:
