@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Callable
+from functools import wraps
 from typing import Any, ParamSpec, TypeVar
 
 P = ParamSpec("P")
@@ -41,6 +42,31 @@ def attempt(blame: Callable[[], None], step: Callable[P, T], *args: P.args, **kw
         _count(step, fault)
         guarded(blame)
         return None
+
+
+def preceded(
+    original: Callable[..., Any], step: Callable[[dict[str, Any]], Callable[[Any], None] | None]
+) -> Callable[..., Any]:
+    """A function that is `original`, but first gives its keyword arguments to `step`, guarded.
+
+    What that returns, if anything, takes the result. For what runs with every chunk of a stream: one frame in all.
+    """
+
+    @wraps(original)
+    def listened(*args: Any, **kwargs: Any) -> Any:
+        then = None
+        try:
+            then = step(kwargs)
+        except Exception as fault:
+            if strict:
+                raise
+            _count(step, fault)
+        result = original(*args, **kwargs)
+        if then is not None:
+            guarded(then, result)
+        return result
+
+    return listened
 
 
 def _count(step: Callable[..., Any], fault: Exception) -> None:

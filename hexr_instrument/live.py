@@ -114,20 +114,24 @@ class Live:
 
     def feed(self, data: Any) -> None:
         """Takes a parsed body or, of a stream, one event; a fault of its reader counts against the provider."""
-        attempt(self.blame, self._feed, data)
+        guarded(self.take, data)
 
-    def _feed(self, data: Any) -> None:
-        call = self.call
+    def take(self, data: Any) -> None:
+        """The same, for who guards it: runs for each chunk of a stream."""
         if self._ended or data is None:
             return
-        wire = call.request.format
+        call, faulty = self.call, self.faulty
+        self.faulty = True  # unless it comes to its end
+        request = call.request
+        wire = request.format
         if wire.plain is not None:
             data = wire.plain(data)
-        if not call.request.stream:
+        if not request.stream:
             call.payload = data
+            self.faulty = faulty
             return
-        if call.request.chunk is not None:
-            data = call.request.chunk(data)
+        if request.chunk is not None:
+            data = request.chunk(data)
         if (call.first_chunk is None or self.gaps is not None) and wire.substance(data):
             now = time.perf_counter_ns()
             if call.first_chunk is None:
@@ -140,6 +144,11 @@ class Live:
             guarded(self.recorder.foretell, self)
         if call.content is not None and wire.content is not None:
             call.heard = guarded(self._hear, wire.content, data) or call.heard
+        self.faulty = faulty
+
+    def hide(self, chunk: Any) -> None:
+        """Keeps a parsed chunk that only we have asked for from the caller."""
+        self.hidden = chunk
 
     def _hear(self, reader: Content, data: Any) -> Any:
         return reader.fold(self.call.heard, content.plain(data))

@@ -18,13 +18,9 @@ from .call import pick
 from .guard import guarded
 from .live import Live
 
-_MARK = "_hexr_call"
+MARK = "_hexr_call"
+"""The attribute of an open response that holds its call."""
 _STEPS = "_hexr_steps"
-
-
-def live_of(response: Any) -> Live | None:
-    """The call that an open response belongs to."""
-    return getattr(response, _MARK, None)
 
 
 def defer(response: Any, live: Live, late: Callable[[Any], Any] | None = None, *, held: bool = False) -> None:
@@ -76,7 +72,7 @@ def defer(response: Any, live: Live, late: Callable[[Any], Any] | None = None, *
         guarded(ending, frame, found)
         return _nothing() if found is None else kind.aclose(found)
 
-    setattr(response, _MARK, live)
+    setattr(response, MARK, live)
     response.close = close
     response.aclose = aclose
     weakref.finalize(response, guarded, forgotten)
@@ -93,7 +89,7 @@ async def _nothing() -> None:
 
 
 def _unhook(response: Any) -> None:
-    for name in ("close", "aclose", _MARK):
+    for name in ("close", "aclose", MARK):
         getattr(response, "__dict__", {}).pop(name, None)
 
 

@@ -116,6 +116,6 @@ def test_a_reader_that_fails_in_ten_calls_in_a_row_is_taken_off(run: Run) -> Non
     assert [call["provider"] for call in done.calls] == ["openai"] * 21 + ["anthropic"]
     notes = health.notes(done.store)
     (broken,) = (note for note in notes if note["kind"] == "breaker")
-    assert (broken["reason"], broken["last"]) == ("openai", "Live._feed: KeyError")
+    assert (broken["reason"], broken["last"]) == ("openai", "feed: KeyError")
     faults = [(note["reason"], note["count"]) for note in notes if note["kind"] == "fault"]
-    assert faults[:3] == [("Live._feed: KeyError", 1), ("Live._feed: KeyError", 10), ("Live._feed: KeyError", 100)]
+    assert faults[:3] == [("feed: KeyError", 1), ("feed: KeyError", 10), ("feed: KeyError", 100)]

@@ -9,7 +9,7 @@ from ..recorder import Recorder
 from . import accounts, calls, connections, managers, roles, steps, tools, wires
 from .patch import Hook, Link, Patch, Wrapped, Wrapper
 
-__all__ = ["DRIVES", "EITHER", "Hook", "Link", "Patch", "Wrapped", "Wrapper", "roles", "wires"]
+__all__ = ["DRIVES", "EITHER", "FEEDS", "Hook", "Link", "Patch", "Wrapped", "Wrapper", "roles", "wires"]
 
 DRIVES: dict[str, Callable[[Patch, Target, Recorder], Wrapper]] = {
     "call": calls.call,
@@ -23,7 +23,6 @@ DRIVES: dict[str, Callable[[Patch, Target, Recorder], Wrapper]] = {
     "enter": managers.enter,
     "late": calls.late,
     "alate": calls.alate,
-    "feed": calls.feed,
     "step": steps.step,
     "astep": steps.astep,
     "shut": steps.shut,
@@ -47,5 +46,7 @@ DRIVES: dict[str, Callable[[Patch, Target, Recorder], Wrapper]] = {
     "atool": tools.atool,
     "untraced": tools.untraced,
 }
+FEEDS = {"feed": calls.feed}
+"""Drives of what runs with every chunk of a stream: the function's keyword arguments go to them first."""
 EITHER = frozenset({"reply", "flow", "late", "open", "ask", "receive", "watch", "tool"})
 """Drives whose twin is taken by the target's own kind."""

@@ -307,33 +307,25 @@ def _followed(chunks: AsyncIterator[Any], live: Live) -> AsyncIterator[Any]:
     return streams.AsyncChunks(chunks, live, feed=True)
 
 
-def feed(patch: Patch, target: Target, recorder: Recorder) -> Wrapper:
-    """A parsed body or an event: it belongs to its response's call, or else to the one under way."""
+def feed(kwargs: dict[str, Any]) -> Callable[[Any], None] | None:
+    """A parsed body or an event: it belongs to its response's call, or else to the one under way.
 
-    def feed(kwargs: dict[str, Any]) -> Live | None:
-        """The call whose added usage chunk this is, if it is one."""
-        live = streams.live_of(kwargs.get("response")) or CURRENT.get()
-        if live is None or live.call.request.gateway:
-            return None
-        data: Any = kwargs.get("data")
-        live.feed(data)
-        if live.amended is None:
-            return None
-        added = live.call.request.format.usage_only
-        if added is not None and added(data):
-            return live
-        if mapping(data).get("usage", live) is None:  # asking for usage puts a null into each other chunk
-            del data["usage"]
+    Returns:
+        What keeps the parsed event from the caller, where it is the usage chunk that only we have asked for.
+    """
+    live = getattr(kwargs.get("response"), streams.MARK, None) or CURRENT.get()
+    if live is None or live.call.request.gateway:
         return None
-
-    def wrapper(wrapped: Callable[..., Any], instance: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
-        live = guarded(feed, kwargs)
-        result = wrapped(*args, **kwargs)
-        if live is not None:
-            live.hidden = result
-        return result
-
-    return wrapper
+    data: Any = kwargs.get("data")
+    live.take(data)
+    if live.amended is None:
+        return None
+    added = live.call.request.format.usage_only
+    if added is not None and added(data):
+        return live.hide
+    if mapping(data).get("usage", live) is None:  # asking for usage puts a null into each other chunk
+        del data["usage"]
+    return None
 
 
 def mute(patch: Patch, target: Target, recorder: Recorder) -> Wrapper:

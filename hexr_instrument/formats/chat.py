@@ -84,8 +84,19 @@ _LAST_WINS = ("id", "model", "usage", "service_tier", "system_fingerprint")
 
 def fold(so_far: Any, chunk: Any) -> Any:
     """Adds one chunk: the last value of each field that says something wins, finish reasons are kept per choice."""
+    kind = type(chunk)  # in a name: a type checker makes a dict of nothing known of the chunk otherwise
     if so_far is None:
         so_far = {"choices": []}
+    elif kind is dict:
+        # Nearly all chunks are but one more piece of the text: there is nothing in them to fold.
+        pieces = chunk.get("choices")
+        kind = type(pieces)
+        if kind is list and len(pieces) == 1 and not chunk.get("usage") and "id" in so_far:
+            piece = pieces[0]
+            kind = type(piece)
+            said = kind is not dict or piece.get("finish_reason") or "usage" in piece
+            if not said and piece.get("index") == 0 and so_far["choices"]:
+                return so_far
     get = getter(chunk)
     for name in _LAST_WINS:
         if value := get(name):  # Azure's last chunks have the id "" and the model ""
@@ -116,8 +127,8 @@ def finished(payload: Any) -> bool:
 
 def substance(chunk: Any) -> bool:
     """Whether a chunk carries text, a tool call, a refusal or audio."""
-    delta = pick(chunk, "choices", 0, "delta")
-    return any(pick(delta, name) for name in ("content", "tool_calls", "refusal", "audio", "reasoning_content"))
+    get = getter(pick(chunk, "choices", 0, "delta"))
+    return bool(get("content") or get("tool_calls") or get("refusal") or get("audio") or get("reasoning_content"))
 
 
 def usage_request(body: Any) -> dict[str, Any] | None:
@@ -130,7 +141,8 @@ def usage_request(body: Any) -> dict[str, Any] | None:
 
 def usage_only(chunk: Any) -> bool:
     """Whether a chunk has usage and no choice: the one that OpenAI adds at the end where usage was asked for."""
-    return pick(chunk, "choices") == [] and pick(chunk, "usage") is not None
+    get = getter(chunk)
+    return get("choices") == [] and get("usage") is not None
 
 
 def ask(question: Question) -> dict[str, Any]:

@@ -11,7 +11,7 @@ from support import Run, alike
 
 from hexr_instrument.demo.providers import ProviderServer
 from hexr_instrument.demo.receiver import OtlpReceiver
-from hexr_instrument.providers.azure_inference import AZURE_INFERENCE
+from hexr_instrument.providers.azure_inference import TABLES
 
 IMPORTS = """
 import asyncio, gc, inspect, os, pickle
@@ -226,7 +226,7 @@ def test_the_sdks_own_tracing_makes_no_second_record(run: Run, providers: Provid
 def test_the_endpoint_says_who_serves(endpoint: str | None, provider: str) -> None:
     """A Foundry resource serves two APIs on one host: its path tells them apart."""
     client = SimpleNamespace(_config=SimpleNamespace(endpoint=endpoint))
-    request = AZURE_INFERENCE[0].request(client, (), {"messages": []}, "ChatCompletionsClient.complete")
+    request = TABLES[0].request(client, (), {"messages": []}, "ChatCompletionsClient.complete")
     assert request is not None and request.provider == provider
 
 
