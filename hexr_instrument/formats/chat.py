@@ -84,7 +84,7 @@ _LAST_WINS = ("id", "model", "usage", "service_tier", "system_fingerprint")
 
 def fold(so_far: Any, chunk: Any) -> Any:
     """Adds one chunk: the last value of each field that says something wins, finish reasons are kept per choice."""
-    kind = type(chunk)  # in a name: a type checker makes a dict of nothing known of the chunk otherwise
+    kind: Any = type(chunk)  # in a name: a type checker makes a dict of nothing known of the chunk otherwise
     if so_far is None:
         so_far = {"choices": []}
     elif kind is dict:

@@ -119,7 +119,7 @@ def _tier(usage: Any) -> str | None:
 
 def fold(so_far: Any, chunk: Any) -> Any:
     """`message_start` carries the message; each `message_delta` brings counts that replace the earlier ones."""
-    known = type(chunk)
+    known: Any = type(chunk)
     kind: Any = chunk.get("type") if known is dict else pick(chunk, "type")
     if kind == "message_start":
         message = mapping(pick(chunk, "message"))
