@@ -1,7 +1,7 @@
 """The nouns: what was asked, what came back, what it used, who asked; and the tables that say how to read it."""
 
 from .nouns import USD, Call, Caller, Part, Request, Response, Usage
-from .reading import LARGEST_COUNT, getter, mapping, number, parsed, pick, sequence, sound, text, total
+from .reading import DICT, LARGEST_COUNT, LIST, getter, mapping, number, parsed, pick, sequence, sound, text, total
 from .tables import (
     REGISTRATION,
     Content,
@@ -18,7 +18,9 @@ from .tables import (
 )
 
 __all__ = [
+    "DICT",
     "LARGEST_COUNT",
+    "LIST",
     "REGISTRATION",
     "USD",
     "Call",

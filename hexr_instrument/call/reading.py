@@ -30,6 +30,11 @@ def pick(source: Any, *path: str | int) -> Any:
 _NOTHING: Callable[[str], Any] = MappingProxyType[str, Any]({}).get
 
 
+DICT: Any = dict
+LIST: Any = list
+"""What `type(value)` is compared with where each chunk comes by: a type checker then leaves the value as it is."""
+
+
 def getter(source: Any) -> Callable[[str], Any]:
     """What gives the value of a name in a dict or a plain object: for whoever reads many of one, or one of many."""
     if source is None:

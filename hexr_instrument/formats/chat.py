@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from ..call import Format, Question, Response, Usage, getter, mapping, number, pick, sequence, sound, text
+from ..call import DICT, LIST, Format, Question, Response, Usage, getter, mapping, number, pick, sequence, sound, text
 from ._json import numbers, stated_cost, strings, texts
 from .parts import chat as parts
 
@@ -84,17 +84,14 @@ _LAST_WINS = ("id", "model", "usage", "service_tier", "system_fingerprint")
 
 def fold(so_far: Any, chunk: Any) -> Any:
     """Adds one chunk: the last value of each field that says something wins, finish reasons are kept per choice."""
-    kind: Any = type(chunk)  # in a name: a type checker makes a dict of nothing known of the chunk otherwise
     if so_far is None:
         so_far = {"choices": []}
-    elif kind is dict:
+    elif type(chunk) is DICT:
         # Nearly all chunks are but one more piece of the text: there is nothing in them to fold.
         pieces = chunk.get("choices")
-        kind = type(pieces)
-        if kind is list and len(pieces) == 1 and not chunk.get("usage") and "id" in so_far:
+        if type(pieces) is LIST and len(pieces) == 1 and not chunk.get("usage") and "id" in so_far:
             piece = pieces[0]
-            kind = type(piece)
-            said = kind is not dict or piece.get("finish_reason") or "usage" in piece
+            said = type(piece) is not DICT or piece.get("finish_reason") or "usage" in piece
             if not said and piece.get("index") == 0 and so_far["choices"]:
                 return so_far
     get = getter(chunk)

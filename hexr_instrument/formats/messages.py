@@ -4,7 +4,22 @@ from __future__ import annotations
 
 from typing import Any
 
-from ..call import Format, Part, Question, Response, Usage, getter, mapping, number, pick, sequence, sound, text, total
+from ..call import (
+    DICT,
+    Format,
+    Part,
+    Question,
+    Response,
+    Usage,
+    getter,
+    mapping,
+    number,
+    pick,
+    sequence,
+    sound,
+    text,
+    total,
+)
 from ._json import numbers, strings, summed, texts
 from .parts import messages as parts
 
@@ -119,8 +134,7 @@ def _tier(usage: Any) -> str | None:
 
 def fold(so_far: Any, chunk: Any) -> Any:
     """`message_start` carries the message; each `message_delta` brings counts that replace the earlier ones."""
-    known: Any = type(chunk)
-    kind: Any = chunk.get("type") if known is dict else pick(chunk, "type")
+    kind: Any = chunk.get("type") if type(chunk) is DICT else pick(chunk, "type")
     if kind == "message_start":
         message = mapping(pick(chunk, "message"))
         # `output_tokens` here is a placeholder (1) until the first delta: it is not what was billed.

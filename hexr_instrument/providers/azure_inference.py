@@ -32,8 +32,10 @@ def _provider(url: str | None, host: str | None, port: int | None) -> str:
     return hosts.provider_of(host, port, _NAME)
 
 
-def _request(client: Any, args: tuple[Any, ...], kwargs: Mapping[str, Any], target: str) -> Request:
-    wire = _METHODS[target]
+def _request(client: Any, args: tuple[Any, ...], kwargs: Mapping[str, Any], target: str) -> Request | None:
+    wire = _METHODS.get(target)
+    if wire is None:  # a step of a stream
+        return None
     asked = asked_of(client, args, kwargs)
     url = text(client, "_config", "endpoint")
     host, port = hosts.address(url)
