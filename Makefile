@@ -14,7 +14,7 @@ test: ## all tests
 situations: ## write docs/situations.md from a run of all tests
 	$(PY) -m pytest -q --situations
 chaos: ## a fault at every step of ours, on every surface (the tests try an eighth)
-	CHAOS=all $(PY) -m pytest -q tests/test_chaos.py
+	CHAOS=all CHAOS_STEPS=30 $(PY) -m pytest -q --timeout 3000 tests/test_chaos.py tests/test_chaos_made.py tests/providers
 fuzz: ## five minutes of coverage-guided fuzzing of the readers
 	$(PY) -m pip install -q atheris && $(PY) fuzz/readers.py -max_total_time=300
 soak: ## 200,000 calls and 50,000 streams: memory, threads, descriptors, contexts

@@ -236,8 +236,8 @@ class _Listener:
         return self._hear(await parsing, args)
 
     def _hear(self, event: Any, args: tuple[Any, ...]) -> Any:
-        self._live.feed(event)
-        if pick(args, 0, "status_code") not in (None, 200):  # the stream raises it as soon as it is parsed
+        guarded(self._live.feed, event)
+        if guarded(pick, args, 0, "status_code") not in (None, 200):  # the stream raises it as soon as it is parsed
             guarded(self._live.end)
         return event
 

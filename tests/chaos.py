@@ -26,7 +26,7 @@ AROUND = frozenset({
     "_started", "_allowed",  # here a budget says no, on purpose outside of the guard
     "enter", "leave",
     # Frames around the caller's own code; whatever they do beside calling it is a call of `guarded`.
-    "passed_on", "chunks", "call", "Entered.__init__", "Entered.__enter__", "Entered.__exit__",
+    "passed_on", "chunks", "call", "wrapper", "steps", "Entered.__init__", "Entered.__enter__", "Entered.__exit__",
     "_Steps.__init__", "_Steps.__enter__", "_Steps.__exit__", "_Steps.end", "Scoped.__init__", "Scoped.__enter__", "Scoped.__exit__",
 })  # fmt: skip
 PRODUCT = ("api.py", "llm.py", "direct.py", "demo/")

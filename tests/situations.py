@@ -322,9 +322,9 @@ SITUATIONS = (
     ),
     Situation(
         56,
-        "fork in a loop from a busy multi-threaded program (200 forks)",
+        "fork in a loop from a busy multi-threaded program (200 forks; 1,000 by `make forks`)",
         "no hung child",
-        "exits::forks_of_a_busy_program_hang_no_child",
+        "exits::forks_of_a_busy_program_hang_no_child store_file::forks_beside_a_thread_that_takes_calls_in_damage_nothing",
     ),
     Situation(
         57,

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import re
+import tempfile
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
@@ -96,12 +97,47 @@ def wire(requests: list[Received]) -> list[Any]:
 Run = Callable[..., Done]
 
 
+CHAOS = int(os.environ.get("CHAOS_STEPS", "0"))
+"""At how many steps of ours `alike` and `spent` raise a fault, too: none, as that takes minutes; `make chaos` says more."""
+_CHAOS = "import sys; sys.path.insert(0, {tests!r}); import chaos_run; chaos_run.main({program!r}, {count})"
+
+
+def injected(run: Run, program: str, script: Callable[[], object], count: int, **variables: str) -> Done:
+    """What the program says where a fault of ours is raised at one of `count` steps after the other."""
+    for _ in range(count + 2):
+        script()
+    source = _CHAOS.format(tests=str(ROOT / "tests"), program=program, count=count)
+    return run(source, timeout=60 + 20 * count, **variables)
+
+
+def unbroken(
+    run: Run,
+    providers: ProviderServer,
+    program: str,
+    script: Callable[[], object],
+    count: int,
+    said: tuple[str, list[Any]],
+) -> None:
+    """The program says and sends what it does without us, whatever fails of ours."""
+    out, sent = said
+    providers.clear()
+    with tempfile.TemporaryDirectory() as store:
+        done = injected(run, program, script, count, HEXR_STORE=store)
+    assert (done.returncode, done.out) == (0, out), done.err
+    found = wire(providers.requests)
+    assert len(found) % max(1, len(sent)) == 0
+    for at in range(0, len(found), max(1, len(sent))):  # some SDKs send at once what they do not wait for in turn
+        assert sorted(found[at : at + len(sent)], key=repr) == sorted(sent, key=repr), f"run {at // len(sent)}"
+
+
 def alike(run: Run, providers: ProviderServer, program: str, script: Callable[[], None]) -> Done:
     """The program under the launcher, once it has been seen to say and send what it does without us."""
     script()
     bare = run(program, bare=True, HEXR_DISABLED="1")
     assert bare.returncode == 0, bare.err
     sent = wire(providers.requests)
+    if CHAOS:
+        unbroken(run, providers, program, script, CHAOS, (bare.out, sent))
     providers.clear()
     script()
     done = run(program)

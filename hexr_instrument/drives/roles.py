@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from functools import partial
 from typing import Any
 
 from .. import context
@@ -23,7 +24,7 @@ def role(hook: Hook, target: Target) -> Wrapper:
         return None if not name else context.within(wrapped, Change(running=name))
 
     def wrapper(wrapped: Callable[..., Any], instance: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
-        within = attempt(_blame(hook), run, wrapped, instance, args, kwargs)
+        within = attempt(partial(_blame, hook), run, wrapped, instance, args, kwargs)
         return (within or wrapped)(*args, **kwargs)
 
     return wrapper
@@ -39,12 +40,9 @@ def reader(hook: Hook, source: Any) -> Callable[[], tuple[str | None, object] | 
         hook.breaker.worked()
         return found
 
-    return lambda: attempt(_blame(hook), read)
+    return lambda: attempt(partial(_blame, hook), read)
 
 
-def _blame(hook: Hook) -> Callable[[], None]:
-    def blame() -> None:
-        if hook.breaker is not None:
-            hook.breaker.failed()
-
-    return blame
+def _blame(hook: Hook) -> None:
+    if hook.breaker is not None:
+        hook.breaker.failed()

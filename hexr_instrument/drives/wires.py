@@ -76,18 +76,26 @@ def _note(manager: Any, url: str | None) -> None:
         if url == PARENT:
             _KIN.set(True)  # before the tasks are started that read
         streams: Any = await kind.__aenter__(self)
-        ids = self.__dict__["_hexr_streams"] = [id(each) for each in sequence(streams)]
-        if url is not None:
-            _leads.update(dict.fromkeys(ids, url))
+        guarded(_opened, self, streams, url)
         return streams
 
     async def leave(self: Any, *error: Any) -> Any:
-        for each in self.__dict__.pop("_hexr_streams", ()):
-            _leads.pop(each, None)
+        guarded(_closed, self)
         return await kind.__aexit__(self, *error)
 
     # `async with` looks these two up on the class; it stays a subclass of what the SDK returned.
     manager.__class__ = type(kind.__name__, (kind,), {"__aenter__": enter, "__aexit__": leave, "__slots__": ()})
+
+
+def _opened(manager: Any, streams: Any, url: str | None) -> None:
+    ids = manager.__dict__["_hexr_streams"] = [id(each) for each in sequence(streams)]
+    if url is not None:
+        _leads.update(dict.fromkeys(ids, url))
+
+
+def _closed(manager: Any) -> None:
+    for each in manager.__dict__.pop("_hexr_streams", ()):
+        _leads.pop(each, None)
 
 
 def withhold(link: Link, target: Target, recorder: Recorder) -> Wrapper:
