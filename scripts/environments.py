@@ -71,6 +71,8 @@ PROVIDERS: Rows = {
     "ollama-0.4": ("test_ollama.py", ("ollama==0.4.0",)),
     "boto3": ("test_bedrock.py", ("boto3",)),
     "boto3-1.35": ("test_bedrock.py", ("boto3==1.35.0",)),
+    "any-llm": ("test_any_llm.py", ("any-llm-sdk[anthropic,openai]",)),
+    "aisuite": ("test_aisuite.py", ("aisuite[anthropic,openai]",)),
     "aiobotocore": ("test_aiobotocore.py", ("aiobotocore", "langchain-aws")),
     "aiobotocore-2": ("test_aiobotocore.py", ("aiobotocore==2.*",)),
     "ai21": ("test_ai21.py", ("ai21",)),

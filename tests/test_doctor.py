@@ -5,6 +5,7 @@ from __future__ import annotations
 import http.server
 import json
 import os
+import re
 import socket
 import subprocess
 import sys
@@ -27,6 +28,7 @@ from hexr_instrument.endpoints import Endpoint
 from hexr_instrument.owed import Origin, Owed
 from hexr_instrument.report import doctor
 from hexr_instrument.report.doctor import delivery, frameworks, probe, sdks, wires
+from hexr_instrument.start import PROVIDERS
 from hexr_instrument.store import Store
 
 CALL = """
@@ -128,6 +130,21 @@ def fake_openai(folder: Path, source: str) -> dict[str, str]:
     (folder / "openai" / "__init__.py").write_text("")
     (folder / "openai" / "_base_client.py").write_text(source)
     return {"PYTHONPATH": str(folder)}
+
+
+def test_every_listed_provider_is_told_of(tmp_path: Path) -> None:
+    """Of each file of tables `doctor` names the SDK, with its version or as not installed."""
+    data = quick(tmp_path)[1]
+    told = {
+        name.strip() for each in re.split(r"[:,\n]", texts(data, "sdks")) for name in (each, each.rpartition(" ")[0])
+    }
+    for file, modules in PROVIDERS.items():
+        tables = [each for each in sdks.PROVIDERS if each.module in modules]
+        assert tables, file
+        assert {each.package or (each.direct and each.direct.package) for each in tables} - {None} <= told, file
+        tops = {each.module.partition(".")[0] for each in tables if not each.package and not each.direct}
+        known = {each.module.partition(".")[0] for each in sdks.PROVIDERS if each.direct or each.package}
+        assert tops <= told | known, file
 
 
 @pytest.mark.parametrize(

@@ -10,6 +10,8 @@ import pytest
 from semconv import noted
 
 NEEDS: dict[str, str] = {
+    "test_aisuite.py": "aisuite",
+    "test_any_llm.py": "any_llm",
     "test_aiobotocore.py": "aiobotocore",
     "test_bedrock.py": "boto3",
     "test_cohere.py": "cohere",
