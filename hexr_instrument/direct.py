@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import importlib
+import inspect
 import os
 import time
 import weakref
@@ -138,7 +139,7 @@ def _path(direct: Direct, *, stream: bool, twin: bool) -> str:
 
 
 def _served_by(client: Any, table: Provider) -> str:
-    if table.name == "google":
+    if hasattr(client, "_api_client"):  # Google's
         return "gcp.vertex_ai" if client._api_client.vertexai else "gcp.gemini"
     url = getattr(client, "_base_url", None)
     name = table.name if table.direct is None else table.direct.served or table.name
@@ -228,7 +229,7 @@ class LLMStream(Iterator[str]):
 
     def close(self) -> None:
         """Closes the SDK's stream; what has come is in `response`."""
-        self._chunks.close()
+        _shut(self._chunks, "close")
         self.response = self.response or self._folded.response()
 
     def __enter__(self) -> LLMStream:
@@ -267,7 +268,9 @@ class AsyncLLMStream(AsyncIterator[str]):
 
     async def aclose(self) -> None:
         """Closes the SDK's stream; what has come is in `response`."""
-        await (self._chunks.aclose if hasattr(self._chunks, "aclose") else self._chunks.close)()
+        shut = _shut(self._chunks, "aclose", "close")
+        if inspect.isawaitable(shut):
+            await shut
         self.response = self.response or self._folded.response()
 
     async def __aenter__(self) -> AsyncLLMStream:
@@ -279,6 +282,15 @@ class AsyncLLMStream(AsyncIterator[str]):
     ) -> None:
         """Closes the stream."""
         await self.aclose()
+
+
+def _shut(stream: Any, *names: str) -> Any:
+    """Closes a stream by the first of these methods that it has, or LiteLLM's by that of the stream inside of it."""
+    for whole in (stream, getattr(stream, "completion_stream", None)):
+        for name in names:
+            if callable(method := getattr(whole, name, None)):
+                return method()
+    return None
 
 
 class _Threaded(AsyncIterator[Any]):

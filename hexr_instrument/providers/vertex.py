@@ -8,7 +8,8 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from ..call import Outcome, Provider, Request, Target, pick, text
+from ..call import Direct, Outcome, Provider, Request, Target, pick, text
+from ..formats.gemini import GENERATE_CONTENT as GENERATE_CONTENT_JSON
 from ..formats.vertex import EMBEDDINGS, GENERATE_CONTENT
 from . import _google
 
@@ -45,9 +46,33 @@ def _no_handle(model: Any) -> Any:
 
 
 def _table(name: str, module: str, *targets: Target) -> Provider:
-    return Provider(name, module, targets, _request, _outcome, owner=_owner, handle=_no_handle, clients=())
+    return Provider(
+        name,
+        module,
+        targets,
+        _request,
+        _outcome,
+        owner=_owner,
+        handle=_no_handle,
+        clients=(),
+        package="google-cloud-aiplatform",
+        direct=_DIRECT if name == "vertex" else None,
+    )
 
 
+_DIRECT = Direct(
+    module="google.genai",  # which comes with this SDK, and takes the place of its generative models
+    client="Client",
+    aclient="Client.aio",
+    method="models.generate_content",
+    stream_method="models.generate_content_stream",
+    format=GENERATE_CONTENT_JSON,
+    keys=(),  # Google looks for credentials in many places
+    keyless=None,
+    package="google-genai",
+    options=lambda url: {"vertexai": True} | ({"http_options": {"base_url": url}} if url else {}),
+    served="gcp.vertex_ai",
+)
 TABLES = (
     _table(
         "vertex",

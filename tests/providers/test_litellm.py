@@ -30,7 +30,7 @@ ROUTES = {
     "openai/gpt-4o": URL, "groq/llama-3.1-8b-instant": URL, "deepseek/deepseek-chat": URL,
     "anthropic/claude-sonnet-4-5": ROOT, "gemini/gemini-2.5-flash": ROOT, "azure/gpt-4o": ROOT,
 }
-if int(importlib.metadata.version("litellm").split(".")[1]) < 70:  # before, a base of Gemini's has to be the whole path
+if int(importlib.metadata.version("litellm").split(".")[1]) < 80:  # before, a base of Gemini's has to be the whole path
     del ROUTES["gemini/gemini-2.5-flash"]
 def of(model, **more):
     version = {"api_version": "2024-10-21"} if model.startswith("azure") else {}
@@ -142,7 +142,8 @@ def some(model):
 async def closed(model):
     stream = await acompletion(messages=ASK, stream=True, **of(model))
     first = await anext(stream)
-    await stream.aclose()
+    if hasattr(stream, "aclose"):  # older ones can only be dropped
+        await stream.aclose()
     return first.choices[0].delta.content
 
 with hexr_agent("poet", tenant="acme"), hexr_role("critic"):

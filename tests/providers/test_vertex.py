@@ -6,6 +6,7 @@ from collections import Counter
 from typing import Any
 
 import pytest
+from providers.vendor import DIRECT, direct
 from providers.vertex_server import vertex
 from support import Run, alike
 
@@ -109,3 +110,10 @@ def test_rest(run: Run, providers: ProviderServer) -> None:
     assert {(call["provider"], call["model"], call["usage"]["input"]) for call in done.calls} == {
         ("gcp.vertex_ai", "gemini-2.5-flash", 10)
     }
+
+
+@pytest.mark.surface("google-cloud-aiplatform", "hexr_llm", "sync", "async")
+def test_the_direct_call(run: Run, providers: ProviderServer) -> None:
+    """`hexr_llm(provider="vertex")`, by the SDK that comes with this one: Vertex AI serves, in all four ways."""
+    ask = f'asked(provider="vertex", model="gemini-2.5-flash", base_url={providers.google!r}, api_key="k")'
+    direct(run(DIRECT + ask), "gcp.vertex_ai", (50, 500), True)
