@@ -374,11 +374,11 @@ def test_a_filter_a_trace_and_the_keyboard(page: Any) -> None:
 
 @pytest.mark.shown
 def test_it_fits_a_phone(page: Any) -> None:
-    """At 360 pixels nothing but tables scrolls sideways; what a call cost is in sight all the same."""
+    """At 360 pixels nothing but tables scrolls sideways; what a call cost and its trace are in sight all the same."""
     page.set_viewport_size({"width": 360, "height": 800})
     page.wait_for_timeout(300)  # the page draws its charts anew once the size has settled
     assert page.evaluate("document.documentElement.scrollWidth") <= 360
-    right = "row => { const cell = row.children[5].getBoundingClientRect(); return cell.right }"
+    right = "row => { const cell = row.lastElementChild.getBoundingClientRect(); return cell.right }"
     assert page.eval_on_selector("#list tbody tr:nth-child(3)", right) <= 360
 
 

@@ -464,6 +464,62 @@ def test_the_sum_over_forked_processes_is_right(run: Run, receiver: OtlpReceiver
     )
 
 
+LOCKED = """
+import gc, os, threading
+from opentelemetry import metrics
+from opentelemetry.sdk.metrics import MeterProvider
+from opentelemetry.sdk.metrics.export import InMemoryMetricReader
+reader = InMemoryMetricReader()
+metrics.set_meter_provider(MeterProvider([reader]))
+from openai import OpenAI
+from hexr_instrument import flush
+def call():
+    OpenAI().chat.completions.create(model="gpt-4o", messages=[{"role": "user", "content": "hi"}])
+call()
+flush(20)
+reader.get_metrics_data()
+kinds = (type(threading.Lock()), type(threading.RLock()))
+locks = [
+    value
+    for each in gc.get_objects()
+    if str(type(each).__module__).startswith("opentelemetry.sdk.metrics") and hasattr(each, "__dict__")
+    for value in vars(each).values()
+    if isinstance(value, kinds)
+]
+held, free = threading.Event(), threading.Event()
+def hold():
+    for lock in locks:
+        lock.acquire()
+    held.set()
+    free.wait()
+    for lock in locks:
+        lock.release()
+thread = threading.Thread(target=hold)
+thread.start()
+held.wait()
+call()
+child = os.fork()
+if not child:
+    call()
+    os._exit(7)
+status = os.waitstatus_to_exitcode(os.waitpid(child, 0)[1])
+call()
+free.set()
+thread.join()
+flush(20)
+data = reader.get_metrics_data().resource_metrics[0].scope_metrics
+(calls,) = (metric for scope in data for metric in scope.metrics if metric.name == "hexr.llm.calls")
+print(len(locks) > 3, status, sum(point.value for point in calls.data.data_points))
+"""
+
+
+def test_no_lock_of_the_metrics_sdk_is_taken_by_a_call_or_a_fork(run: Run) -> None:
+    """While a thread holds each of them, calls return, a fork too, and a call in the child; all are counted afterwards."""
+    done = run(LOCKED)
+    assert (done.returncode, done.out) == (0, "True 7 3\n"), done.err
+    assert len(done.calls) == 4
+
+
 def test_the_console_prints_metrics(run: Run) -> None:
     """OTEL_METRICS_EXPORTER=console prints them at the end, and the calls stay in the local store."""
     done = run(CREW, OTEL_METRICS_EXPORTER="console")
@@ -496,6 +552,38 @@ def test_prometheus_can_scrape(run: Run) -> None:
     calls, cost = sorted(done.out.splitlines())
     assert calls.startswith("hexr_llm_calls_total{") and calls.endswith(" 3.0")
     assert cost.startswith("hexr_llm_cost_usd_total{") and 'gen_ai_request_model="gpt-4o"' in cost
+    assert len(done.calls) == 3
+
+
+WORKERS = """
+import os, urllib.request
+from openai import OpenAI
+from hexr_instrument import flush
+def call():
+    OpenAI().chat.completions.create(model="gpt-4o", messages=[{"role": "user", "content": "hi"}])
+call()
+flush(20)
+for number in range(2):
+    if not os.fork():
+        os.environ["OTEL_EXPORTER_PROMETHEUS_PORT"] = "0"  # too late: it is read when a program starts
+        call()
+        flush(20)
+        os._exit(0)
+for number in range(2):
+    os.wait()
+port = os.environ["OTEL_EXPORTER_PROMETHEUS_PORT"]
+page = urllib.request.urlopen(f"http://127.0.0.1:{port}/metrics").read().decode()
+print(*(line.rpartition(" ")[2] for line in page.splitlines() if line.startswith("hexr_llm_calls_total")))
+"""
+
+
+def test_of_forked_workers_one_serves_the_page(run: Run) -> None:
+    """The others say so, a line each, and record as before; the page goes on, with what its own process did."""
+    pytest.importorskip("prometheus_client")
+    where = {"OTEL_EXPORTER_PROMETHEUS_HOST": "127.0.0.1", "OTEL_EXPORTER_PROMETHEUS_PORT": str(_free_port())}
+    done = run(WORKERS, OTEL_METRICS_EXPORTER="prometheus", **where)
+    assert (done.returncode, done.out) == (0, "1.0\n"), done.err
+    assert [line.count("export by OTLP") for line in done.err.splitlines()] == [1, 1]
     assert len(done.calls) == 3
 
 

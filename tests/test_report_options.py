@@ -303,6 +303,16 @@ def test_lines_are_cut_to_the_terminal(shop: Shop, monkeypatch: pytest.MonkeyPat
     assert output.endswith("1200/340 1.2s $0.01\n")
 
 
+def test_a_model_gives_way_after_its_provider(shop: Shop, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Where both do not fit, the line has the model alone, whole where it can be; a pipe has both."""
+    monkeypatch.setenv("COLUMNS", "80")
+    shop.add(agent="content-crew", role="researcher", provider="azure.ai.openai", model="gpt-4o-2024-08-06")
+    shown = shop.run(calls, stdout=Terminal())[1]
+    assert " gpt-4o-2024-08-06 " in shown
+    assert "azure" not in shown
+    assert "azure.ai.openai gpt-4o-2024-08-06" in shop.run(calls)[1]
+
+
 @pytest.mark.parametrize(
     "options", [(), ("--by", "model,tenant"), ("--compare",), ("--diff", "9000d", "--by", "model")]
 )

@@ -173,6 +173,9 @@ def lines(
             cut = max(0, min(excess, sizes[at] - _NARROW))
             sizes[at] -= cut
             excess -= cut
+    for row, record in zip(rows, found, strict=True):
+        if cell_len(row[2]) > sizes[2]:  # a model says its provider sooner than a provider its model
+            row[2] = plain(record.facet.model)
     right = (3, 4)
     return [
         (" " * gap).join(
