@@ -1,6 +1,6 @@
 """The nouns: what was asked, what came back, what it used, who asked; and the tables that say how to read it."""
 
-from .nouns import USD, Call, Caller, Part, Request, Response, Usage
+from .nouns import UNITS, USD, Call, Caller, Part, Request, Response, Usage
 from .reading import LARGEST_COUNT, getter, mapping, number, parsed, pick, sequence, sound, text, total
 from .tables import (
     REGISTRATION,
@@ -20,6 +20,7 @@ from .tables import (
 __all__ = [
     "LARGEST_COUNT",
     "REGISTRATION",
+    "UNITS",
     "USD",
     "Call",
     "Caller",
