@@ -18,27 +18,27 @@ _taken: weakref.WeakSet[Span] = weakref.WeakSet()
 """A second request inside of one span has a span of its own."""
 
 
-def around(operation: str) -> Span | None:
-    """The open span of another hand that stands for the request that starts here, and for no other; None if none does.
+def take(span: Any, operation: str) -> bool:
+    """Whether an open span of another hand stands for the request that starts in it, and for no other; from now on it does.
 
     Args:
+        span: OpenTelemetry's current one.
         operation: What the request asks for, as `gen_ai.operation.name`.
     """
-    span: Any = trace.get_current_span()
     if not span.is_recording() or span in _taken:
-        return None
+        return False
     if getattr(getattr(span, "instrumentation_scope", None), "name", None) == names.SCOPE:
-        return None
+        return False
     attributes: Any = getattr(span, "attributes", None) or {}
     said = attributes.get(names.OPERATION)
     if said != operation and not (said in names.INFERENCE and operation in names.INFERENCE):
-        return None
+        return False
     # A framework may have a pipeline to a vendor of its own, where our attributes would be of no use to anybody.
     resource: Any = getattr(trace.get_tracer_provider(), "resource", None)
     if resource is None or getattr(span, "resource", None) is not resource:
-        return None
+        return False
     _taken.add(span)
-    return span
+    return True
 
 
 def ids(span: Span) -> tuple[int, int, bool, tuple[int, int, bool] | None]:

@@ -110,6 +110,8 @@ def current_caller() -> Caller:
 
 def running() -> str | None:
     """The framework's own name of the agent that is running here, if one is: the innermost one's."""
+    if not readers:
+        return None if (scope := current()) is None else scope.running
     return guarded(_running)
 
 

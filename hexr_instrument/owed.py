@@ -27,7 +27,7 @@ KEPT_FOR = 60 * 86400
 """Seconds that a work is remembered in a store: no provider keeps an answer for longer."""
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class Origin:
     """Where a work was started."""
 

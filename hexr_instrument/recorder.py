@@ -5,10 +5,11 @@ from __future__ import annotations
 import contextlib
 import os
 import secrets
-import sys
+import struct
 import time
 from collections.abc import Callable
 from dataclasses import replace
+from functools import lru_cache
 from typing import Any
 
 from opentelemetry import baggage, trace
@@ -53,6 +54,15 @@ class Recorder:
         self._settling = Settling(self, Owed(config.store))
         self._instance = secrets.token_hex(16)
         self._tracer: tuple[Any, trace.Tracer] | None = None
+        self._nobody_set_one = False
+        """Whether the API has been asked for the provider of the environment, and there is none."""
+
+        @lru_cache(maxsize=512)
+        def known(*fields: Any) -> Caller:
+            return self.redact.caller(Caller(*fields))
+
+        self._known: Callable[..., Caller] = known
+        """The fields of a caller -> the caller: few different ones come again and again."""
         for complaint in config.complaints:
             say(complaint)
         guard.noted = self._note_fault
@@ -111,7 +121,12 @@ class Recorder:
 
     def their_tracer(self) -> trace.Tracer | None:
         """Our tracer on the provider that the program itself has set, or None if it has set none."""
+        # While none is set the API looks into the environment at each question, for half of what beginning a call takes.
+        unset = getattr(trace, "_TRACER_PROVIDER", trace) is None
+        if unset and self._nobody_set_one:
+            return None
         provider = trace.get_tracer_provider()
+        self._nobody_set_one = unset and isinstance(provider, trace.ProxyTracerProvider)
         if provider is self.own_provider or isinstance(provider, _NO_PROVIDER):
             return None
         if self._tracer is None or self._tracer[0] is not provider:
@@ -123,9 +138,13 @@ class Recorder:
         """Whether our spans are current for the program: not in the embedded default, where no span leaves."""
         return self.own_provider is not None or self.their_tracer() is not None
 
-    def parent(self) -> tuple[int, int, bool] | None:
-        """Trace id, span id and sampling of the span around this point, the program's own or an agent's."""
-        found = trace.get_current_span().get_span_context()
+    def parent(self, around: Span | None = None) -> tuple[int, int, bool] | None:
+        """Trace id, span id and sampling of the span around this point, the program's own or an agent's.
+
+        Args:
+            around: OpenTelemetry's current span, where that is known already.
+        """
+        found = (around or trace.get_current_span()).get_span_context()
         if found.is_valid and self.shares_context():
             return found.trace_id, found.span_id, found.trace_flags.sampled
         scope = context.current()
@@ -167,10 +186,12 @@ class Recorder:
         """
         if request.model is not None:
             request.model = self.redact.model(request.model)  # a span's name has it
+        here = otel.get_current()
         if origin is None:
-            origin = self.here(request, registered)
+            current = trace.get_current_span(here)
+            origin = self.here(request, registered, current)
             around = None
-            theirs = adopted.around(request.operation) if request.billing == "call" else None
+            theirs = current if request.billing == "call" and adopted.take(current, request.operation) else None
         else:
             theirs = None
             around = otel.Context()
@@ -178,7 +199,7 @@ class Recorder:
                 around = trace.set_span_in_context(ids_only(origin.parent), around)
         caller, parent = origin.caller, origin.parent
         # A call that an exporter makes is billed like any other, but a span of it would be exported by another call.
-        suppressed = bool(otel.get_value(_SUPPRESS_INSTRUMENTATION_KEY))
+        suppressed = bool(here.get(_SUPPRESS_INSTRUMENTATION_KEY))
         tracer = None if suppressed or request.billing in ("quiet", "job", "owed") else self.their_tracer()
         span: Span | None = theirs
         start = start or time.time_ns()
@@ -210,13 +231,13 @@ class Recorder:
             call.content = guarded(_asked, request.format, body, self.config.content_limit) or {}
         return live
 
-    def here(self, request: Request, registered: Caller | None) -> Origin:
-        """Where a call that is made here belongs."""
+    def here(self, request: Request, registered: Caller | None, around: Span | None = None) -> Origin:
+        """Where a call that is made here belongs; `around` is as for `parent`."""
         scope = context.current()
         invocation = None if scope is None else scope.invocation
         if invocation is not None:
             invocation.turn(billed=request.billing == "call")
-        return Origin(self.caller(registered, scope), self.parent(), request.model, invocation)
+        return Origin(self.caller(registered, scope), self.parent(around), request.model, invocation)
 
     def enter(self, live: Live) -> None:
         """Makes a call the current one of this context, until `undo(live.entered)`."""
@@ -234,13 +255,11 @@ class Recorder:
         labels = around.labels
         if config.labels:
             labels = tuple(sorted({**dict(config.labels), **dict(around.labels)}.items()))
-        return self.redact.caller(
-            Caller(
-                near.agent or around.agent or config.agent,
-                near.role or around.role or context.running() or config.role,
-                near.tenant or around.tenant or config.tenant or self._asking_tenant(),
-                labels,
-            )
+        return self._known(
+            near.agent or around.agent or config.agent,
+            near.role or around.role or context.running() or config.role,
+            near.tenant or around.tenant or config.tenant or self._asking_tenant(),
+            labels,
         )
 
     def _asking_tenant(self) -> str | None:
@@ -257,9 +276,11 @@ class Recorder:
         failed = isinstance(error, Exception)
         cancelled = error is not None and not failed
         # A body that was read byte by byte was never parsed: it has no usage, but it was not cut short.
-        short = live.unread if call.payload is None else not attempt(live.blame, wire.finished, call.payload)
+        short = False
+        if call.request.stream:
+            short = live.unread if call.payload is None else not attempt(live.blame, wire.finished, call.payload)
         unanswered = cancelled and (call.payload is None or not call.request.stream)
-        call.partial = call.partial or unanswered or (call.request.stream and short)
+        call.partial = call.partial or unanswered or short
         if error is not None and failed:
             code, status = guarded(wire.failed, error) or (None, None) if wire.failed is not None else (None, None)
             call.error = self.redact.code(code) if code else error_type(error)
@@ -412,8 +433,11 @@ def new_ids(trace_id: int = 0) -> tuple[int, int]:
 
     Never from `random`: the program may have seeded it, and its sequence is the program's own.
     """
-    drawn = int.from_bytes(os.urandom(24), sys.byteorder)
-    return trace_id or (drawn >> 64) or 1, (drawn & 0xFFFFFFFFFFFFFFFF) or 1
+    high, low, span = _drawn(os.urandom(24))
+    return trace_id or (high << 64 | low) or 1, span or 1
+
+
+_drawn = struct.Struct("QQQ").unpack
 
 
 def ids_only(span: tuple[int, int, bool]) -> Span:

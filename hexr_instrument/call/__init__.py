@@ -1,6 +1,6 @@
 """The nouns: what was asked, what came back, what it used, who asked; and the tables that say how to read it."""
 
-from .nouns import USD, Call, Caller, Part, Request, Response, Usage
+from .nouns import UNITS, USD, Call, Caller, Part, Request, Response, Usage
 from .reading import DICT, LARGEST_COUNT, LIST, getter, mapping, number, parsed, pick, sequence, sound, text, total
 from .tables import (
     REGISTRATION,
@@ -22,6 +22,7 @@ __all__ = [
     "LARGEST_COUNT",
     "LIST",
     "REGISTRATION",
+    "UNITS",
     "USD",
     "Call",
     "Caller",

@@ -57,12 +57,23 @@ class Usage:
         """Input plus output tokens, or None if neither is known."""
         return total(self.input, self.output)
 
+    def counts(self) -> tuple[int | None, ...]:
+        """All fields, in their order; spelt out, which takes a third of what asking for each by name does."""
+        return (
+            *(self.input, self.output, self.cache_read, self.cache_write, self.cache_write_1h, self.reasoning),
+            *(self.input_audio, self.output_audio, self.cache_read_audio),
+            *(self.input_image, self.output_image, self.cache_read_image, self.input_video, self.output_video),
+            *(self.web_searches, self.storage_searches, self.audio_seconds, self.input_characters),
+            *(self.images, self.video_seconds, self.search_units),
+        )
+
     def known(self) -> dict[str, int]:
         """The fields that are known, by name."""
-        return {name: value for name in _UNITS if (value := getattr(self, name)) is not None}
+        return {name: count for name, count in zip(UNITS, self.counts(), strict=True) if count is not None}
 
 
-_UNITS = tuple(each.name for each in fields(Usage))
+UNITS = tuple(each.name for each in fields(Usage))
+"""The fields of `Usage`, in their order."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -162,9 +173,9 @@ class Response:
 
     def mismatch(self) -> dict[str, int]:
         """`{"stated_total": n}` if the provider's own total is another than input plus output; otherwise nothing."""
-        if self.usage is None or self.usage.total is None or self.stated_total in (None, self.usage.total):
+        if self.stated_total is None or self.usage is None or self.usage.total in (None, self.stated_total):
             return {}
-        return {"stated_total": self.stated_total or 0}
+        return {"stated_total": self.stated_total}
 
 
 @dataclass(slots=True)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable
-from functools import lru_cache, partial
+from functools import lru_cache
 from types import MappingProxyType
 from typing import Any
 
@@ -39,7 +39,7 @@ def getter(source: Any) -> Callable[[str], Any]:
     """What gives the value of a name in a dict or a plain object: for whoever reads many of one, or one of many."""
     if source is None:
         return _NOTHING
-    return source.get if type(source) is dict else partial(pick, source)  # pyright: ignore[reportUnknownMemberType, reportUnknownVariableType]
+    return source.get if type(source) is dict else lambda name: getattr(source, name, None)  # pyright: ignore[reportUnknownMemberType, reportUnknownVariableType, reportUnknownLambdaType, reportUnknownArgumentType]
 
 
 def mapping(source: Any) -> dict[Any, Any]:
@@ -81,9 +81,12 @@ def sound(usage: Any, depth: int = 4) -> bool:
         return False
     stated: dict[Any, Any] = fields  # pyright: ignore[reportUnknownVariableType]
     for name, value in stated.items():
-        if value is None or (counts := _counts(str(name))) is None:
+        if value is None or (counts := _counts(name)) is None:
             continue
-        if type(value) in (list, tuple):
+        if counts and type(value) is int:
+            if not 0 <= value < LARGEST_COUNT:
+                return False
+        elif type(value) in (list, tuple):
             if not all(sound(each, depth - 1) for each in sequence(value)):
                 return False
         elif counts:
@@ -95,15 +98,17 @@ def sound(usage: Any, depth: int = 4) -> bool:
 
 
 @lru_cache(maxsize=512)
-def _counts(name: str) -> bool | None:
+def _counts(name: Any) -> bool | None:
     """Whether a field of that name is a count, or else a breakdown of some; None for what is neither."""
-    kind = name.lower()
+    kind = str(name).lower()
     return True if kind.endswith(_COUNTS) else False if kind.endswith(_BREAKDOWNS) else None
 
 
 def text(source: Any, *path: str | int) -> str | None:
     """The non-empty string at `path`, or None; an enum counts as its string value."""
     value = pick(source, *path) if path else source
+    if value is None:
+        return None
     if type(value) is not str:
         value = getattr(value, "value", None)
     return value if type(value) is str and value else None

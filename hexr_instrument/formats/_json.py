@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from dataclasses import fields
 from math import isfinite
 from typing import Any
 
@@ -26,7 +25,11 @@ def numbers(body: Any, names: dict[str, str]) -> dict[str, Any]:
 def texts(body: Any, names: dict[str, str]) -> dict[str, Any]:
     """`{neutral name: value}` for the wire names present in `body` with a text."""
     get = getter(body)
-    return {neutral: value for wire, neutral in names.items() if (value := text(get(wire))) is not None}
+    return {
+        neutral: value
+        for wire, neutral in names.items()
+        if (found := get(wire)) is not None and (value := text(found)) is not None
+    }
 
 
 def strings(value: Any) -> list[str] | None:
@@ -69,7 +72,7 @@ def dollars(value: Any) -> int | None:
 
 def summed(usages: Sequence[Usage]) -> Usage:
     """What was used in all; a count that none of them knows stays unknown."""
-    return Usage(**{each.name: total(*(getattr(usage, each.name) for usage in usages)) for each in fields(Usage)})
+    return Usage(*(total(*counts) for counts in zip(*(usage.counts() for usage in usages), strict=True)))
 
 
 def only(values: Iterable[str | None]) -> str | None:

@@ -25,11 +25,12 @@ OUTPUT_TYPES = {"json_object": "json", "json_schema": "json", "text": "text"}
 def request(body: Any) -> dict[str, Any]:
     """Sampling parameters of a chat completions body."""
     found = numbers(body, _PARAMETERS) | texts(body, _TEXTS)
-    if stop := strings(pick(body, "stop")):
+    get = getter(body)
+    if stop := strings(get("stop")):
         found["stop_sequences"] = stop
     if found.get("choice_count") == 1:
         del found["choice_count"]
-    if output := OUTPUT_TYPES.get(text(body, "response_format", "type") or ""):
+    if (shape := get("response_format")) is not None and (output := OUTPUT_TYPES.get(text(shape, "type") or "")):
         found["output_type"] = output
     return found
 
@@ -40,33 +41,31 @@ def usage(source: Any) -> Usage | None:
     asked = number(get("prompt_tokens"))
     if asked is None or not sound(source):
         return None
-    prompt, completion = (
-        getter(get("prompt_tokens_details")),
-        getter(get("completion_tokens_details")),
-    )
     said, whole = number(get("completion_tokens")), number(get("total_tokens"))
     if said is not None and whole is not None and whole > asked + said:
         said = whole - asked  # xAI and Gemini leave reasoning out of `completion_tokens`, but not out of the total
-    cached = number(prompt("cached_tokens"))
+    found = Usage(input=asked, output=said)
+    if (details := get("prompt_tokens_details")) is not None:
+        prompt = getter(details)
+        found.cache_read = number(prompt("cached_tokens"))
+        found.cache_write = number(prompt("cache_write_tokens"))
+        found.input_audio = number(prompt("audio_tokens"))
+        found.input_image = number(prompt("image_tokens"))
+    if (details := get("completion_tokens_details")) is not None:
+        completion = getter(details)
+        found.reasoning = number(completion("reasoning_tokens"))
+        found.output_audio = number(completion("audio_tokens"))
     for name in ("prompt_cache_hit_tokens", "cached_tokens"):  # DeepSeek and Moonshot state them beside the others
-        cached = number(get(name)) if cached is None else cached
-    return Usage(
-        input=asked,
-        output=said,
-        cache_read=cached,
-        cache_write=number(prompt("cache_write_tokens")),
-        reasoning=number(completion("reasoning_tokens")),
-        input_audio=number(prompt("audio_tokens")),
-        output_audio=number(completion("audio_tokens")),
-        input_image=number(prompt("image_tokens")),
-    )
+        if found.cache_read is None and (cached := get(name)) is not None:
+            found.cache_read = number(cached)
+    return found
 
 
 def response(payload: Any) -> Response:
     """A whole chat completion, or a stream folded into one."""
     get = getter(payload)
     reasons = [text(getter(each)("finish_reason")) or "error" for each in sequence(get("choices"))]
-    spent = get("usage")
+    spent, fingerprint = get("usage"), text(get("system_fingerprint"))
     return Response(
         id=text(get("id")),
         model=text(get("model")),
@@ -74,8 +73,8 @@ def response(payload: Any) -> Response:
         usage=usage(spent),
         service_tier=text(get("service_tier")),
         stated_cost=stated_cost(spent),
-        stated_total=number(spent, "total_tokens"),
-        extras=texts(payload, {"system_fingerprint": "system_fingerprint"}),
+        stated_total=number(getter(spent)("total_tokens")),
+        extras={} if fingerprint is None else {"system_fingerprint": fingerprint},
     )
 
 

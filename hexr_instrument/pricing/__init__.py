@@ -14,7 +14,7 @@ from dataclasses import replace
 from functools import lru_cache
 from typing import Any
 
-from ..call import Part, Response, Usage
+from ..call import Response, Usage
 from .own import NOTHING, Own, PricesError
 from .plan import rounded
 from .table import PROVIDERS, Bucket, Explanation, Table
@@ -102,9 +102,9 @@ def of_response(response: Response, provider: str, asked: str | None, when: int)
         return None, None
     names = _names(response, provider, asked)
     total, custom = 0, False
-    for part in response.parts or (Part(None, response.usage),):
-        for name in names if part.model is None else (part.model,):
-            found, source = _surcharged(part.usage, response, provider, name, when)
+    for model, usage in [(part.model, part.usage) for part in response.parts] or [(None, response.usage)]:
+        for name in names if model is None else (model,):
+            found, source = _surcharged(usage, response, provider, name, when)
             if found is not None:
                 total += found
                 custom |= source == "custom"
@@ -123,7 +123,7 @@ def _names(response: Response, provider: str, asked: str | None) -> Sequence[str
     # Hugging Face's router is.
     if provider == "aws.bedrock" or (provider == "huggingface" and ":" in asked):
         return (asked, served)
-    if (_shipped or current()).mapped(provider, asked) or _is_dated(served, asked):
+    if _is_dated(served, asked) or (_shipped or current()).mapped(provider, asked):
         return (served, asked)
     return (served,)
 

@@ -2,22 +2,16 @@
 
 from __future__ import annotations
 
-from itertools import combinations
+from itertools import combinations, compress
 from math import gcd, lcm
-from operator import attrgetter
 from typing import Any, NamedTuple
 
-from ..call import USD, Usage
+from ..call import UNITS, USD, Usage
 
 Units = dict[str, tuple[int, frozenset[tuple[str, str]]]]
 """Name of a unit -> how many its price is for, and its dimensions in the table."""
 
-_COUNTED = (
-    "input", "output", "cache_read", "cache_write", "cache_write_1h", "reasoning", "input_audio", "output_audio",
-    "cache_read_audio", "input_image", "output_image", "cache_read_image", "input_video", "output_video",
-    "web_searches", "storage_searches", "audio_seconds", "input_characters", "images", "video_seconds",
-    "search_units",
-)  # fmt: skip
+_COUNTED = UNITS
 """The fields of `Usage`, by the names of their units in the table; a plan speaks of them by index."""
 
 OWN_UNITS: Units = {
@@ -33,10 +27,7 @@ _FIVE_MINUTES = _PLACES["cache_write_5m"]
 _WHOLE = frozenset(_PLACES[name] for name in ("input", "output", "audio_seconds", "input_characters", *OWN_UNITS))
 """The fields of which at least one must be known; the others are parts of them or come beside them."""
 
-_read = attrgetter(*_COUNTED)
-
-
-_read = attrgetter(*_COUNTED)
+_EACH = range(len(_COUNTED))
 
 
 class Plan(NamedTuple):
@@ -120,18 +111,18 @@ def compiled(units: Units, since: int, until: int, provider: str, model: str, pr
 
 def quantities(plan: Plan, usage: Usage) -> list[int] | str:
     """How much is billed at each price of the plan, nothing twice; or why that is not known."""
-    values: tuple[int | None, ...] = _read(usage)
+    values: tuple[int | None, ...] = usage.counts()
     counted = [index for index in _WHOLE if values[index] is not None]
     if not counted:
         return "no token counts"
     if plan.steps and plan.known.isdisjoint(counted):
         return "the table has no price for what is counted"
-    for index in plan.unpriced:
-        if values[index]:
-            return f"no price for {_COUNTED[index]}"
+    some = set(compress(_EACH, values))
+    if not some.isdisjoint(plan.unpriced):
+        return f"no price for {_COUNTED[min(some.intersection(plan.unpriced))]}"
     for name, index, parts, pairs in plan.checks:
         if (index is None or values[index] is None) and (
-            any(values[part] for part in parts) or any(values[left] and values[right] for left, right in pairs)
+            not some.isdisjoint(parts) or (pairs and any(left in some and right in some for left, right in pairs))
         ):
             return f"{name} is not known, and other counts say that there is some"
     billed: list[int] = []

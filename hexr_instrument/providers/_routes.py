@@ -6,7 +6,7 @@ import re
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any, NamedTuple
 
-from ..call import Format, Request, mapping, pick, text
+from ..call import Format, Request, getter, mapping, text
 
 
 class Route(NamedTuple):
@@ -48,22 +48,23 @@ def requests(
 
     def request(client: Any, args: tuple[Any, ...], kwargs: Mapping[str, Any], target: str) -> Request | None:
         options = kwargs.get("options") or (args[1] if len(args) > 1 else None)
-        path = (text(options, "url") or "").partition("?")[0]
-        known = found((text(options, "method") or "").lower(), path)
+        get = getter(options)
+        path = (text(get("url")) or "").partition("?")[0]
+        known = found((text(get("method")) or "").lower(), path)
         if known is None:
             return None
         route, fetched = known
         wire, billing = route.format, route.billing
         body: dict[str, Any] = {}
-        for part in (pick(options, "json_data"), pick(options, "extra_json")):
+        for part in (get("json_data"), get("extra_json")):
             if type(part) is dict:
                 body |= part
         host, port = address(client)
-        query = mapping(pick(options, "params")) if billing == "fetch" else body
+        query = mapping(get("params")) if billing == "fetch" else body
         return Request(
             format=wire,
             provider=provider_of(client, host, port),
-            model=text(body, "model"),
+            model=text(body.get("model")),
             operation="fetch_response" if billing == "fetch" else wire.operation,
             host=host,
             port=port,
@@ -88,10 +89,10 @@ def _cursor(query: Mapping[str, Any]) -> dict[str, Any]:
 
 def address(client: Any) -> tuple[str | None, int | None]:
     """Host and port of the client's base URL; both httpx generations have them as attributes."""
-    url = pick(client, "_base_url")
-    host, port = pick(url, "host"), pick(url, "port")
+    url = getattr(client, "_base_url", None)
+    host, port = getattr(url, "host", None), getattr(url, "port", None)
     if type(host) is not str:
         return None, None
     if type(port) is not int or not 0 < port < 1 << 16:
-        port = 80 if pick(url, "scheme") == "http" else 443
+        port = 80 if getattr(url, "scheme", None) == "http" else 443
     return host, port

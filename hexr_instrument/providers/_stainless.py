@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import copy
 from collections.abc import Mapping
+from functools import lru_cache
 from typing import Any
 
 from ..call import Outcome, Request, Target, mapping, parsed, pick
@@ -41,8 +42,10 @@ def amend(
 
 def outcome(result: Any) -> Outcome:
     """A raw response (read or open), a stream on an open one, or a parsed object whose body was fed before."""
-    raw = getattr(result, "http_response", None)
     kind: Any = result.__class__
+    if _is_parsed(kind):
+        return _FED
+    raw = getattr(result, "http_response", None)
     if raw is None and (hasattr(kind, "_iterator") or "_iterator" in getattr(result, "__dict__", {})):
         raw = getattr(result, "response", None)
         return Outcome(body=raw)
@@ -53,6 +56,16 @@ def outcome(result: Any) -> Outcome:
     if not getattr(raw, "is_closed", True):
         return Outcome(body=raw, late=_json)
     return Outcome(payload=_json(raw))
+
+
+_FED = Outcome()
+"""A parsed object: its body was fed before it was made."""
+
+
+@lru_cache(maxsize=64)
+def _is_parsed(kind: type) -> bool:
+    """Whether it is a model of pydantic: to ask one for what it has not takes longer than all else that is done here."""
+    return any(each.__name__ == "BaseModel" for each in kind.__mro__)
 
 
 def _json(raw: Any) -> Any:

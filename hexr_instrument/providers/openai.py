@@ -64,7 +64,8 @@ def provider_of(client: Any, host: str | None, port: int | None) -> str:
     kinds = _kinds(client.__class__)
     if "BaseAzureClient" in kinds:
         return "azure.ai.openai"
-    runtime = text(client, "_provider_runtime", "name")
+    runtime = getattr(client, "_provider_runtime", None)
+    runtime = None if runtime is None else text(runtime, "name")
     if "BedrockOpenAI" in kinds or runtime == "bedrock":
         return "aws.bedrock"
     if runtime == "vertex":
